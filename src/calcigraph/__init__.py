@@ -1,0 +1,1 @@
+"""Mammograms in, calcification graphs and BI-RADS distributions out."""

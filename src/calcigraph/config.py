@@ -1,0 +1,244 @@
+"""Every setting, one frozen dataclass per stage; presets `paper` and `default`; TOML in and out."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar, get_args, get_type_hints
+
+import tomli_w
+
+from calcigraph.errors import BadConfig
+
+
+@dataclass(frozen=True)
+class BreastConfig:
+    """Otsu's separation of breast and background."""
+
+    spacing_mm: float = 0.8
+    """Pixel pitch at which the breast is segmented."""
+    tissue_margin_mm: float = 2.0
+    """Width of the skin rim in which nothing is sought."""
+    metal_margin_mm: float = 3.0
+    """Distance kept from metal parts, markers, paddle edges and the border of burnt-in graphics."""
+
+
+@dataclass(frozen=True)
+class CandidateConfig:
+    """Grey top-hat and threshold (equation 1)."""
+
+    working_spacing_mm: float = 0.085
+    """Pitch to which an image is resampled unless it is within 20 % of it; 0 keeps the image's own."""
+    opening_mm: float = 1.2
+    """Diameter of the structuring element: the largest calcification that passes whole."""
+    bottom_hat: bool = True
+    """Subtract the bottom-hat, which enhances contrast."""
+    rule: str = "peaks"
+    """`peaks`: local maxima above the threshold; `components`: connected components, as in the paper."""
+    threshold: float = 5.0
+    """T of equation 1, in units of the local mean of the top-hat."""
+    at_most: int = 4000
+    """Only the strongest candidates are kept."""
+
+
+@dataclass(frozen=True)
+class PatchConfig:
+    """The patches on which both patch networks look."""
+
+    size_px: int = 14
+    """Side D of a patch."""
+    scales: tuple[int, ...] = (1, 3)
+    """One channel per scale: 1 at the working pitch, 3 at three times that (the surroundings)."""
+
+
+@dataclass(frozen=True)
+class ConfirmConfig:
+    """Which candidates become nodes (equation 2)."""
+
+    threshold: float = 0.5
+    """Least probability of a calcification."""
+    at_least: int = 5
+    """With fewer calcifications there is no distribution (BI-RADS: a group has at least five)."""
+
+
+@dataclass(frozen=True)
+class GraphConfig:
+    """k-nearest-neighbour graph."""
+
+    neighbours: int = 8
+    edge_labels: str = "mm"
+    """`offset`: row and column offset as shares of the image (paper); `mm`: offset, distance and direction."""
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Node features, edge-conditioned convolutions and readout (equations 3 to 8)."""
+
+    visual_dim: int = 64
+    position_dim: int = 16
+    hidden_dim: int = 32
+    edge_hidden_dim: int = 16
+    convolutions: int = 3
+    readout: str = "pool"
+    """`flatten`: the node matrix, cut or padded to `flatten_nodes` (paper); `pool`: permutation-invariant."""
+    flatten_nodes: int = 128
+    readout_dim: int = 64
+    dropout: float = 0.2
+    output: str = "softmax"
+    """`sigmoid`: five independent outputs (paper), normalised to sum to 1; `softmax`."""
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """One recipe for a network."""
+
+    epochs: int = 100
+    batch_size: int = 32
+    learning_rate: float = 3e-4
+    final_learning_rate: float = 3e-6
+    """The rate is decayed to this along a cosine."""
+    weight_decay: float = 0.0
+    focal_gamma: float = 2.0
+    """γ of equation 9; 0 is cross-entropy."""
+    balance_classes: bool = False
+    augment: bool = False
+    """Random rotations, flips and dropped nodes (graphs) or rotations, flips and contrast (patches)."""
+    validation_share: float = 0.15
+    """Share of the training patients held out to choose the epoch that is kept."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """The whole road from pixels to a descriptor."""
+
+    preset: str = "default"
+    seed: int = 0
+    breast: BreastConfig = field(default_factory=BreastConfig)
+    candidates: CandidateConfig = field(default_factory=CandidateConfig)
+    patch: PatchConfig = field(default_factory=PatchConfig)
+    confirm: ConfirmConfig = field(default_factory=ConfirmConfig)
+    graph: GraphConfig = field(default_factory=GraphConfig)
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    patch_training: TrainingConfig = field(
+        default_factory=lambda: TrainingConfig(
+            epochs=12, batch_size=256, learning_rate=2e-3, focal_gamma=0.0, augment=True
+        )
+    )
+    graph_training: TrainingConfig = field(
+        default_factory=lambda: TrainingConfig(
+            learning_rate=2e-3, weight_decay=1e-4, augment=True, balance_classes=True
+        )
+    )
+
+    def __post_init__(self) -> None:
+        _require(self.candidates.rule in ("peaks", "components"), "candidates.rule", "peaks or components")
+        _require(self.graph.edge_labels in ("offset", "mm"), "graph.edge_labels", "offset or mm")
+        _require(self.network.readout in ("flatten", "pool"), "network.readout", "flatten or pool")
+        _require(self.network.output in ("sigmoid", "softmax"), "network.output", "sigmoid or softmax")
+        _require(self.graph.neighbours >= 1, "graph.neighbours", "1 or more")
+        _require(self.network.convolutions >= 1, "network.convolutions", "1 or more")
+        _require(0 <= self.confirm.threshold <= 1, "confirm.threshold", "0 to 1")
+        _require(self.patch.size_px >= 8 and self.patch.size_px % 2 == 0, "patch.size_px", "even, 8 or more")
+        _require(bool(self.patch.scales) and min(self.patch.scales) >= 1, "patch.scales", "whole numbers from 1")
+        for name in ("patch_training", "graph_training"):
+            recipe: TrainingConfig = getattr(self, name)
+            _require(recipe.epochs >= 1, f"{name}.epochs", "1 or more")
+            _require(recipe.batch_size >= 1, f"{name}.batch_size", "1 or more")
+            _require(0 <= recipe.validation_share < 1, f"{name}.validation_share", "0 to below 1")
+
+
+def paper() -> Config:
+    """Return the method as the paper states it (sections 2.4, 2.5 and 3.1)."""
+    return Config(
+        preset="paper",
+        candidates=CandidateConfig(rule="components", working_spacing_mm=0.0),
+        patch=PatchConfig(scales=(1,)),
+        graph=GraphConfig(edge_labels="offset"),
+        network=NetworkConfig(readout="flatten", output="sigmoid", dropout=0.0),
+        patch_training=TrainingConfig(batch_size=256, focal_gamma=0.0),
+        graph_training=TrainingConfig(),
+    )
+
+
+def default() -> Config:
+    """Return the settings of the shipped model."""
+    return Config()
+
+
+PRESETS = {"paper": paper, "default": default}
+
+
+def load_preset(name: str) -> Config:
+    """Return a preset by its name.
+
+    Raises:
+        BadConfig: no such preset.
+    """
+    if name not in PRESETS:
+        raise BadConfig(f"preset {name!r}", allowed=", ".join(PRESETS), do="choose one of these")
+    return PRESETS[name]()
+
+
+def to_toml(config: Config) -> str:
+    """Write every setting as TOML."""
+    return tomli_w.dumps(asdict(config))
+
+
+def from_toml(text: str) -> Config:
+    """Read settings from TOML; what is left out keeps the value of the file's `preset`.
+
+    Raises:
+        BadConfig: not TOML, an unknown setting, a wrong type or a value out of range.
+    """
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise BadConfig(f"settings that are not TOML ({error})", allowed="TOML", do="mend the file") from None
+    return _merge(load_preset(str(table.get("preset", "default"))), table, "")
+
+
+def read_config(path: Path) -> Config:
+    """Read a TOML file of settings.
+
+    Raises:
+        BadConfig: the file is missing or not valid.
+    """
+    try:
+        return from_toml(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        raise BadConfig(f"no readable settings at {path}", allowed="a TOML file", do="check the path") from None
+
+
+T = TypeVar("T")
+
+
+def _merge(base: T, table: Mapping[str, Any], prefix: str) -> T:
+    types = get_type_hints(type(base))
+    known = [f.name for f in fields(base)]  # type: ignore[arg-type]
+    values = {name: getattr(base, name) for name in known}
+    for name, value in table.items():
+        if name not in known:
+            raise BadConfig(f"setting {prefix}{name}", allowed=", ".join(known), do="remove or rename it")
+        if is_dataclass(values[name]):
+            _require(isinstance(value, dict), f"{prefix}{name}", "a table")
+            values[name] = _merge(values[name], value, f"{prefix}{name}.")
+        else:
+            values[name] = _cast(value, types[name], f"{prefix}{name}")
+    return type(base)(**values)
+
+
+def _cast(value: Any, kind: Any, name: str) -> Any:
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if get_args(kind):
+        _require(isinstance(value, list) and all(type(v) is int for v in value), name, "a list of whole numbers")
+        return tuple(value)
+    _require(type(value) is kind, name, f"a {kind.__name__}")
+    return value
+
+
+def _require(holds: bool, name: str, allowed: str) -> None:
+    if not holds:
+        raise BadConfig(f"a wrong value of {name}", allowed=allowed, do="change the settings")

@@ -1,0 +1,30 @@
+"""What can go wrong with what a user gave. Each message: what was got, what is allowed, what to do."""
+
+from __future__ import annotations
+
+
+class CalcigraphError(Exception):
+    """Base of every error that a user can mend; its text is one line."""
+
+    def __init__(self, got: str, *, allowed: str, do: str) -> None:
+        super().__init__(" ".join(f"{got}; allowed: {allowed}; {do}".split()))
+
+
+class UnreadableImage(CalcigraphError):  # noqa: N818 - named for what the user sees
+    """A file that is not a mammogram this package can read."""
+
+
+class MissingSpacing(UnreadableImage):
+    """An image without pixel spacing, where none was given."""
+
+
+class BadManifest(CalcigraphError):  # noqa: N818
+    """A data set folder that breaks the contract (dataset.json, manifest.csv, truth)."""
+
+
+class BadModel(CalcigraphError):  # noqa: N818
+    """A model or run folder that cannot be loaded."""
+
+
+class BadConfig(CalcigraphError):  # noqa: N818
+    """A setting outside of its range, or one that does not exist."""

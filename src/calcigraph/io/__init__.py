@@ -1,0 +1,1 @@
+"""Reading mammograms and data sets."""

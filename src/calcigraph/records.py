@@ -1,0 +1,127 @@
+"""The records that travel through the package: a mammogram, its breast, its candidates, its prediction.
+
+Geometry is (row, col) everywhere; pixel coordinates have their origin at the centre of the top-left pixel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from calcigraph.lexicon import DISTRIBUTIONS, Distribution, Laterality, View
+
+FloatImage = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+Points = NDArray[np.float64]
+
+CANDIDATE_COLUMNS = ("row_px", "col_px", "row_mm", "col_mm", "diameter_mm", "contrast", "probability")
+CALCIFICATION_COLUMNS = (*CANDIDATE_COLUMNS, "saliency")
+
+
+@dataclass(frozen=True)
+class Mammogram:
+    """One view of one breast, as displayed: bright is dense.
+
+    Attributes:
+        pixels: (rows, cols) float32 in [0, 1]; background and padding are 0.
+        spacing_mm: (row, col) distance between pixel centres in the plane of the breast, mm.
+        image_id: unique within a batch; names the output folder.
+        path: where it was read from; inside a zip: ``archive.zip!member``.
+        chest_wall: image side at which the chest wall lies ("left", "right", "top", "bottom"), where the
+            file says so (Patient Orientation (0020,0020)); otherwise found from the breast's shape.
+        transforms: every transform that reading applied, in order, in words.
+    """
+
+    pixels: FloatImage
+    spacing_mm: tuple[float, float]
+    image_id: str = "image"
+    patient_id: str = ""
+    path: str = ""
+    laterality: Laterality | None = None
+    view: View | None = None
+    chest_wall: str | None = None
+    transforms: tuple[str, ...] = ()
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        rows, cols = self.pixels.shape
+        return rows, cols
+
+
+@dataclass(frozen=True)
+class Breast:
+    """Where the breast is, and its own axes.
+
+    Attributes:
+        mask: (rows, cols) bool at the working resolution, True in tissue that is searched.
+        outline_px: (n, 2) row, col of its edge in pixels of the original image.
+        area_cm2: its area.
+        nipple_mm: (row, col) in mm from the original image's first pixel; the breast's point farthest
+            from the chest wall.
+        depth_axis: (row, col) unit vector from the chest wall towards the nipple.
+        fills_image: True where the image is all tissue (a crop or a magnification view); the nipple is
+            then only the middle of the image.
+    """
+
+    mask: Mask
+    outline_px: Points
+    area_cm2: float
+    nipple_mm: tuple[float, float]
+    depth_axis: tuple[float, float]
+    fills_image: bool
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """What might be calcifications.
+
+    Attributes:
+        table: one row each, `CANDIDATE_COLUMNS` (`probability` is NaN before the patch network).
+        patches: (n, channels, size, size) float32, normalised, centred on the candidates.
+    """
+
+    table: pd.DataFrame
+    patches: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The answer for one mammogram.
+
+    Attributes:
+        distribution: the descriptor, or None where there are too few calcifications to have one.
+        probabilities: of the five distributions, summing to 1; NaN where `distribution` is None.
+        calcifications: table with `CALCIFICATION_COLUMNS`, those kept as nodes.
+        candidates: table with `CANDIDATE_COLUMNS`, all of them.
+        edge_index: (2, edges) int64, rows of `calcifications` (neighbour, node).
+        breast: the segmented breast.
+        warnings: what a reader should know, each naming its stage.
+        seconds: time of each stage.
+    """
+
+    image_id: str
+    distribution: Distribution | None
+    probabilities: dict[Distribution, float]
+    calcifications: pd.DataFrame
+    candidates: pd.DataFrame
+    edge_index: NDArray[np.int64]
+    breast: Breast
+    warnings: tuple[str, ...] = ()
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+def empty_table(columns: tuple[str, ...]) -> pd.DataFrame:
+    """A table with no rows and float columns: an ordinary value."""
+    return pd.DataFrame({name: pd.Series(dtype="float64") for name in columns})
+
+
+def no_probabilities() -> dict[Distribution, float]:
+    """Five NaN: the answer where there are too few calcifications."""
+    return dict.fromkeys(DISTRIBUTIONS, float("nan"))

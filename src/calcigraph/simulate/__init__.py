@@ -1,0 +1,1 @@
+"""Simulated mammograms with known calcifications."""
