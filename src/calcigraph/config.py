@@ -27,19 +27,23 @@ class BreastConfig:
 
 @dataclass(frozen=True)
 class CandidateConfig:
-    """Grey top-hat and threshold (equation 1)."""
+    """Top-hat and threshold (equation 1), or what the default preset puts in the top-hat's place."""
 
     working_spacing_mm: float = 0.085
     """Pitch to which an image is resampled unless it is within 20 % of it; 0 keeps the image's own."""
-    opening_mm: float = 1.2
+    opening_mm: float = 0.9
     """Diameter of the structuring element: the largest calcification that passes whole."""
-    bottom_hat: bool = True
+    bottom_hat: bool = False
     """Subtract the bottom-hat, which enhances contrast."""
+    response: str = "blob"
+    """`tophat`: equation 1; `blob`: Laplacian of Gaussian at the scale of the smallest calcifications."""
+    blob_sigma_mm: float = 0.09
+    """Standard deviation of that Gaussian."""
     rule: str = "peaks"
     """`peaks`: local maxima above the threshold; `components`: connected components, as in the paper."""
-    threshold: float = 5.0
-    """T of equation 1, in units of the local mean of the top-hat."""
-    at_most: int = 4000
+    threshold: float = 3.0
+    """T of equation 1, in units of the response's local mean."""
+    at_most: int = 5000
     """Only the strongest candidates are kept."""
 
 
@@ -59,6 +63,8 @@ class ConfirmConfig:
 
     threshold: float = 0.5
     """Least probability of a calcification."""
+    separation_mm: float = 0.35
+    """Of two marks closer than this only the likelier is kept; 0 keeps both."""
     at_least: int = 5
     """With fewer calcifications there is no distribution (BI-RADS: a group has at least five)."""
 
@@ -81,6 +87,8 @@ class NetworkConfig:
     hidden_dim: int = 32
     edge_hidden_dim: int = 16
     convolutions: int = 3
+    residual: bool = True
+    """Add what a node knows to each convolution's answer, normalised; the paper has ReLU between, no more."""
     readout: str = "pool"
     """`flatten`: the node matrix, cut or padded to `flatten_nodes` (paper); `pool`: permutation-invariant."""
     flatten_nodes: int = 128
@@ -133,6 +141,7 @@ class Config:
     )
 
     def __post_init__(self) -> None:
+        _require(self.candidates.response in ("tophat", "blob"), "candidates.response", "tophat or blob")
         _require(self.candidates.rule in ("peaks", "components"), "candidates.rule", "peaks or components")
         _require(self.graph.edge_labels in ("offset", "mm"), "graph.edge_labels", "offset or mm")
         _require(self.network.readout in ("flatten", "pool"), "network.readout", "flatten or pool")
@@ -141,7 +150,9 @@ class Config:
         _require(self.network.convolutions >= 1, "network.convolutions", "1 or more")
         _require(0 <= self.confirm.threshold <= 1, "confirm.threshold", "0 to 1")
         _require(self.patch.size_px >= 8 and self.patch.size_px % 2 == 0, "patch.size_px", "even, 8 or more")
-        _require(bool(self.patch.scales) and min(self.patch.scales) >= 1, "patch.scales", "whole numbers from 1")
+        _require(
+            bool(self.patch.scales) and min(self.patch.scales) >= 1, "patch.scales", "whole numbers from 1"
+        )
         for name in ("patch_training", "graph_training"):
             recipe: TrainingConfig = getattr(self, name)
             _require(recipe.epochs >= 1, f"{name}.epochs", "1 or more")
@@ -153,10 +164,18 @@ def paper() -> Config:
     """Return the method as the paper states it (sections 2.4, 2.5 and 3.1)."""
     return Config(
         preset="paper",
-        candidates=CandidateConfig(rule="components", working_spacing_mm=0.0),
+        candidates=CandidateConfig(
+            response="tophat",
+            rule="components",
+            working_spacing_mm=0.0,
+            opening_mm=1.2,
+            bottom_hat=True,
+            threshold=4.0,
+        ),
         patch=PatchConfig(scales=(1,)),
+        confirm=ConfirmConfig(separation_mm=0.0),
         graph=GraphConfig(edge_labels="offset"),
-        network=NetworkConfig(readout="flatten", output="sigmoid", dropout=0.0),
+        network=NetworkConfig(residual=False, readout="flatten", output="sigmoid", dropout=0.0),
         patch_training=TrainingConfig(batch_size=256, focal_gamma=0.0),
         graph_training=TrainingConfig(),
     )
@@ -208,7 +227,9 @@ def read_config(path: Path) -> Config:
     try:
         return from_toml(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError):
-        raise BadConfig(f"no readable settings at {path}", allowed="a TOML file", do="check the path") from None
+        raise BadConfig(
+            f"no readable settings at {path}", allowed="a TOML file", do="check the path"
+        ) from None
 
 
 T = TypeVar("T")
@@ -233,7 +254,9 @@ def _cast(value: Any, kind: Any, name: str) -> Any:
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if get_args(kind):
-        _require(isinstance(value, list) and all(type(v) is int for v in value), name, "a list of whole numbers")
+        _require(
+            isinstance(value, list) and all(type(v) is int for v in value), name, "a list of whole numbers"
+        )
         return tuple(value)
     _require(type(value) is kind, name, f"a {kind.__name__}")
     return value

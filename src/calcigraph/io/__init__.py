@@ -1,1 +1,25 @@
-"""Reading mammograms and data sets."""
+"""Images, data sets and tables in and out."""
+
+from calcigraph.io.contract import problems, read_dataset
+from calcigraph.io.inputs import Source, find_inputs
+from calcigraph.io.manifest import Case, Dataset, write_manifest
+from calcigraph.io.read import read_mammogram
+from calcigraph.io.tables import read_table, write_table, write_text
+from calcigraph.io.truth import TRUTH_COLUMNS, read_truth, write_truth
+
+__all__ = [
+    "TRUTH_COLUMNS",
+    "Case",
+    "Dataset",
+    "Source",
+    "find_inputs",
+    "problems",
+    "read_dataset",
+    "read_mammogram",
+    "read_table",
+    "read_truth",
+    "write_manifest",
+    "write_table",
+    "write_text",
+    "write_truth",
+]

@@ -1,1 +1,66 @@
-"""The networks."""
+"""The networks, by name: confirm (equation 2), describe (3) and distribution (4 to 8)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import nn
+
+from calcigraph.config import Config
+from calcigraph.models.distribution_net import DistributionNet, predict_logits
+from calcigraph.models.edge_conv import EdgeConditionedConv
+from calcigraph.models.losses import focal_loss
+from calcigraph.models.patch_net import ConfirmNet, DescribeNet, predict_patches
+
+__all__ = [
+    "NETWORKS",
+    "ConfirmNet",
+    "DescribeNet",
+    "DistributionNet",
+    "EdgeConditionedConv",
+    "Networks",
+    "build_networks",
+    "focal_loss",
+    "predict_logits",
+    "predict_patches",
+]
+
+
+@dataclass(frozen=True)
+class Networks:
+    """The three networks of a model."""
+
+    confirm: ConfirmNet
+    describe: DescribeNet
+    distribution: DistributionNet
+
+
+def confirm_net(config: Config) -> ConfirmNet:
+    """Build the network of equation 2."""
+    return ConfirmNet(channels=len(config.patch.scales))
+
+
+def describe_net(config: Config) -> DescribeNet:
+    """Build the network of equation 3."""
+    return DescribeNet(channels=len(config.patch.scales), visual_dim=config.network.visual_dim)
+
+
+def distribution_net(config: Config) -> DistributionNet:
+    """Build the network of equations 4 to 8."""
+    return DistributionNet(graph=config.graph, network=config.network)
+
+
+NETWORKS: dict[str, Callable[[Config], nn.Module]] = {
+    "confirm": confirm_net,
+    "describe": describe_net,
+    "distribution": distribution_net,
+}
+"""Name → constructor; the names are those of the weight files of a model folder."""
+
+
+def build_networks(config: Config) -> Networks:
+    """Build the three networks with fresh weights (seed them with `torch.manual_seed`)."""
+    return Networks(
+        confirm=confirm_net(config), describe=describe_net(config), distribution=distribution_net(config)
+    )

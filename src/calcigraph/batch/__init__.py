@@ -1,0 +1,17 @@
+"""Many mammograms in, one folder of results out."""
+
+from __future__ import annotations
+
+from calcigraph.batch.job import Predictor
+from calcigraph.batch.run import predict_batch, prepare_folder
+from calcigraph.batch.summary import ALL_DONE, NOTHING_PROCESSED, SOME_FAILED, BatchResult
+
+__all__ = [
+    "ALL_DONE",
+    "NOTHING_PROCESSED",
+    "SOME_FAILED",
+    "BatchResult",
+    "Predictor",
+    "predict_batch",
+    "prepare_folder",
+]

@@ -1,0 +1,88 @@
+"""The run over all images: goes on past failures, and from where a killed run stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from calcigraph.batch.job import Job, Predictor
+from calcigraph.batch.summary import BatchResult, append_prediction, write_predictions, write_summary
+from calcigraph.errors import BadConfig
+from calcigraph.io import Source, write_text
+from calcigraph.results import ImageResult
+
+
+def predict_batch(
+    sources: Sequence[Source],
+    pipeline: Predictor,
+    *,
+    out: Path,
+    spacing_mm: float | None = None,
+    write_candidates: bool = False,
+    on_done: Callable[[ImageResult], None] | None = None,
+    model_digest: str = "",
+    model_seconds: float = 0.0,
+) -> BatchResult:
+    """Predict every input and write `predictions.csv`, a folder per image, `run.json` and the HTML report.
+
+    A run with the same folder, inputs, model and settings keeps the images that are complete and computes the
+    rest. After Ctrl-C the tables and the report hold what was done.
+
+    Args:
+        sources: inputs in order, with different `image_id`.
+        pipeline: the model.
+        out: the folder; made where it does not exist.
+        spacing_mm: pixel pitch of files that state none.
+        write_candidates: also write `candidates.csv` of every image.
+        on_done: called with each result, in order.
+        model_digest: changes with the weights, so that results of a model trained anew are not kept.
+        model_seconds: time that loading the model took, for `run.json`.
+
+    Raises:
+        BadConfig: `out` is a file or cannot be written.
+        ValueError: two inputs share an `image_id`.
+    """
+    if len({source.image_id for source in sources}) < len(sources):
+        raise ValueError("inputs of one batch must have different image_id, which name their folders")
+    prepare_folder(out)
+    started = datetime.now().astimezone()
+    job = Job(pipeline, out, spacing_mm, write_candidates, model_digest)
+    earlier = ((source.image_id, job.earlier(source)) for source in sources)
+    results = {image_id: result for image_id, result in earlier if result is not None}
+    reused = frozenset(results)
+    write_predictions(out, results.values())
+    try:
+        for source in sources:
+            if source.image_id not in reused:
+                results[source.image_id] = job.run(source)
+                append_prediction(out, results[source.image_id])
+            if on_done is not None:
+                on_done(results[source.image_id])
+    finally:
+        # Also after Ctrl-C: what is done is listed, in order, and reported.
+        ids = [source.image_id for source in sources]
+        ordered = tuple(results[image_id] for image_id in ids if image_id in results)
+        missing = tuple(image_id for image_id in ids if image_id not in results)
+        batch = BatchResult(ordered, out, reused, missing)
+        write_summary(job, batch, started=started, model_seconds=model_seconds)
+    return batch
+
+
+def prepare_folder(out: Path) -> None:
+    """Make the output folder and try to write in it, before anything is computed.
+
+    Raises:
+        BadConfig: it is a file, or nothing can be written there.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        write_text(out / ".writable", "")
+        (out / ".writable").unlink()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise BadConfig(
+            f"{out} as the folder for results ({reason})",
+            allowed="a folder that is new or can be written",
+            do="choose another with --out",
+        ) from None

@@ -1,0 +1,152 @@
+"""Model folders: `config.toml`, one safetensors file for each network, `MODEL_CARD.md`. No pickles."""
+
+from __future__ import annotations
+
+import importlib.resources
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from calcigraph.config import Config, read_config, to_toml
+from calcigraph.errors import BadConfig, BadModel
+from calcigraph.models import NETWORKS, Networks, build_networks
+
+CONFIG_FILE = "config.toml"
+CARD_FILE = "MODEL_CARD.md"
+
+
+def save_model(folder: Path, config: Config, networks: Networks, *, temperature: float, card: str) -> None:
+    """Write a model folder; each file appears whole or not at all.
+
+    Args:
+        folder: made where absent; files of these names are replaced.
+        config: with which the networks were built.
+        networks: their weights are written as `<name>.safetensors`.
+        temperature: by which the distribution's logits are divided; kept in its file's header.
+        card: text of `MODEL_CARD.md`.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in NETWORKS:
+        network: nn.Module = getattr(networks, name)
+        write_tensors(
+            folder / f"{name}.safetensors", network.state_dict(), {"temperature": repr(temperature)}
+        )
+    _write_text(folder / CARD_FILE, card)
+    _write_text(folder / CONFIG_FILE, to_toml(config))
+
+
+def load_model(folder: Path) -> tuple[Config, Networks, float]:
+    """Read a model folder: settings, networks (in inference mode) and temperature.
+
+    Raises:
+        BadModel: not a folder, or a file in it is missing, damaged, of other settings or not finite.
+    """
+    if not folder.is_dir():
+        raise BadModel(
+            f"no model folder at {folder}", allowed="a folder with config.toml", do="check the path"
+        )
+    try:
+        config = read_config(folder / CONFIG_FILE)
+    except BadConfig as error:
+        raise BadModel(f"a model with {error}", allowed="a whole model folder", do="get it again") from None
+    networks = build_networks(config)
+    for name in NETWORKS:
+        network: nn.Module = getattr(networks, name)
+        header = load_weights(network, folder / f"{name}.safetensors")
+        network.eval()
+    return config, networks, _temperature(header, folder)
+
+
+def load_weights(network: nn.Module, path: Path) -> dict[str, str]:
+    """Fill a network from a safetensors file; return what its header says.
+
+    Raises:
+        BadModel: the file is missing or damaged, or its tensors are not those of the network, or not finite.
+    """
+    tensors, header = read_tensors(path)
+    expected = network.state_dict()
+    wrong = sorted(
+        name
+        for name in expected.keys() | tensors.keys()
+        if name not in expected or name not in tensors or expected[name].shape != tensors[name].shape
+    )
+    if wrong:
+        raise BadModel(
+            f"{path} with {len(wrong)} tensors unlike those of its settings (first: {wrong[0]})",
+            allowed="weights made with the settings beside them",
+            do="use the config.toml they were trained with",
+        )
+    if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
+        raise BadModel(f"{path} with weights that are not finite", allowed="finite weights", do="train again")
+    network.load_state_dict(tensors)
+    return header
+
+
+def find_model(name_or_path: str | Path = "default") -> Path:
+    """Return the folder of a model: one that is shipped, by its name, or any folder, by its path.
+
+    A shipped name comes first; write `./default` for a folder of that name.
+
+    Raises:
+        BadModel: neither.
+    """
+    shipped = shipped_models()
+    if str(name_or_path) in shipped:
+        return shipped[str(name_or_path)]
+    if Path(name_or_path).is_dir():
+        return Path(name_or_path)
+    names = ", ".join(shipped) or "none are shipped"
+    raise BadModel(
+        f"model {str(name_or_path)!r}", allowed=f"{names}, or a folder", do="check the name or path"
+    )
+
+
+def shipped_models() -> dict[str, Path]:
+    """Name → folder of every model that comes with the package."""
+    weights = Path(str(importlib.resources.files("calcigraph"))) / "weights"
+    return {folder.parent.name: folder.parent for folder in sorted(weights.glob(f"*/{CONFIG_FILE}"))}
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], header: dict[str, str]) -> None:
+    """Write a safetensors file that appears whole or not at all."""
+    partial = path.with_name(f"{path.name}.partial")
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, partial, header)
+    partial.replace(path)
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Read a safetensors file: its tensors and its header.
+
+    Raises:
+        BadModel: missing or damaged.
+    """
+    if not path.is_file():
+        raise BadModel(f"no file {path}", allowed="a whole model or run folder", do="get or make it again")
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise BadModel(
+            f"{path} ({error})", allowed="an undamaged safetensors file", do="get it again"
+        ) from None
+
+
+def _write_text(path: Path, text: str) -> None:
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
+
+
+def _temperature(header: dict[str, str], folder: Path) -> float:
+    said = header.get("temperature", "1.0")
+    try:
+        temperature = float(said)
+    except ValueError:
+        temperature = float("nan")
+    if not 0 < temperature < float("inf"):
+        raise BadModel(f"temperature {said} in {folder}", allowed="a number above 0", do="calibrate it again")
+    return temperature

@@ -1,0 +1,164 @@
+"""Where the breast is: Otsu's threshold, without labels, metal and burnt-in graphics, and the breast's own axes."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from calcigraph.config import BreastConfig
+from calcigraph.detect.tophat import disc
+from calcigraph.detect.working import WorkingImage, at_pitch
+from calcigraph.records import Breast, FloatImage, Mammogram, Mask, Points
+
+SIDES: dict[str, tuple[float, float]] = {
+    "left": (0.0, 1.0),
+    "right": (0.0, -1.0),
+    "top": (1.0, 0.0),
+    "bottom": (-1.0, 0.0),
+}
+"""Side of the chest wall → unit vector (row, col) from it towards the nipple."""
+
+SATURATED = 0.985
+"""Share of the brightest value from which a large flat area is metal or graphics, not tissue."""
+
+
+def segment_breast(mammogram: Mammogram, working: WorkingImage, config: BreastConfig) -> Breast:
+    """Find the tissue to search and the axes of the breast (section 2.4 of the paper).
+
+    An image without background (a crop, a magnification view) is all breast.
+    """
+    small = at_pitch(mammogram, config.spacing_mm, tolerance=0.0)
+    tissue, fills_image = _tissue(small.pixels)
+    side = mammogram.chest_wall or _chest_wall_side(tissue)
+    nipple_px = _centre(tissue) if fills_image else _farthest_point(tissue, side)
+    nipple_mm = small.to_original(nipple_px[None])[0] * np.asarray(mammogram.spacing_mm)
+    mask = _searched(tissue, small, working, config, fills_image=fills_image)
+    return Breast(
+        mask=mask,
+        outline_px=small.to_original(_outline(tissue)),
+        area_cm2=float(tissue.sum()) * small.spacing_mm[0] * small.spacing_mm[1] / 100,
+        nipple_mm=(float(nipple_mm[0]), float(nipple_mm[1])),
+        depth_axis=SIDES[side],
+        fills_image=fills_image,
+    )
+
+
+def _tissue(pixels: FloatImage) -> tuple[Mask, bool]:
+    """Return the largest bright area, without the parts that are as bright as metal, and whether it is all."""
+    whole = np.ones(pixels.shape, dtype=bool)
+    smooth = np.asarray(cv2.GaussianBlur(pixels, (0, 0), 1.0))
+    threshold = _otsu(smooth)
+    background = smooth <= threshold
+    if not _is_background(smooth, background):
+        return whole, True
+    metal = _metal(smooth)
+    opened = cv2.morphologyEx((~background & ~metal).astype(np.uint8), cv2.MORPH_OPEN, disc(5))
+    tissue = _fill_holes(_largest(opened.astype(bool))) & ~metal
+    return (tissue, False) if tissue.mean() >= 0.02 else (whole, True)
+
+
+def _otsu(pixels: FloatImage) -> float:
+    """Otsu's threshold below the tissue: on the values under the median of the brighter class.
+
+    Metal, labels and pectoral muscle are brighter than the breast and would draw a single threshold up to
+    themselves; cutting the range at a bright quantile first leaves background and breast as the two classes.
+    """
+    ceiling = float(np.quantile(pixels[pixels > pixels.min()], 0.6)) if np.ptp(pixels) > 0 else 1.0
+    levels = np.clip(pixels / max(ceiling, 1e-6) * 255, 0, 255).astype(np.uint8)
+    threshold, _ = cv2.threshold(levels, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
+    return float(threshold) / 255 * ceiling
+
+
+def _is_background(pixels: FloatImage, background: Mask) -> bool:
+    """Air is dark, smooth, reaches the border and covers a visible part of the image; fat is not and does not."""
+    share = float(background.mean())
+    if not 0.02 <= share <= 0.98:
+        return False
+    air, tissue = pixels[background], pixels[~background]
+    dark = float(np.median(air)) < 0.45 * float(np.median(tissue))
+    border = np.concatenate([background[0], background[-1], background[:, 0], background[:, -1]])
+    return dark and float(border.mean()) >= 0.05
+
+
+def _metal(smooth: FloatImage) -> Mask:
+    """Large areas that are as bright as the image gets: metal parts, markers, the paddle's edge."""
+    bright = smooth >= SATURATED * float(smooth.max())
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(bright.astype(np.uint8))
+    large = np.flatnonzero(stats[:, cv2.CC_STAT_AREA] >= 30)
+    metal = np.isin(labels, large[large > 0])
+    return metal if metal.mean() < 0.5 and count > 1 else np.zeros_like(bright)
+
+
+def _largest(mask: Mask) -> Mask:
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
+    if len(stats) < 2:
+        return mask
+    return np.asarray(labels == 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA])))
+
+
+def _fill_holes(mask: Mask) -> Mask:
+    contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    filled = np.zeros(mask.shape, dtype=np.uint8)
+    return np.asarray(cv2.drawContours(filled, contours, -1, 1, cv2.FILLED)).astype(bool)
+
+
+def _outline(tissue: Mask) -> Points:
+    contours, _ = cv2.findContours(tissue.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    if not contours:
+        return np.empty((0, 2))
+    longest = max(contours, key=cv2.contourArea)
+    return np.asarray(longest[:, 0, ::-1], dtype=np.float64)
+
+
+def _chest_wall_side(tissue: Mask) -> str:
+    """Return the image side that the breast touches most."""
+    touched = {
+        "left": tissue[:, 0].mean(),
+        "right": tissue[:, -1].mean(),
+        "top": tissue[0].mean(),
+        "bottom": tissue[-1].mean(),
+    }
+    return max(touched, key=lambda side: float(touched[side]))
+
+
+def _centre(tissue: Mask) -> NDArray[np.float64]:
+    return (np.asarray(tissue.shape, dtype=np.float64) - 1) / 2
+
+
+def _farthest_point(tissue: Mask, side: str) -> NDArray[np.float64]:
+    points = np.argwhere(tissue).astype(np.float64)
+    depth = points @ np.asarray(SIDES[side])
+    return np.asarray(points[depth >= depth.max() - 1].mean(axis=0))
+
+
+def _searched(
+    tissue: Mask, small: WorkingImage, working: WorkingImage, config: BreastConfig, *, fills_image: bool
+) -> Mask:
+    """Return the tissue at the working pitch, less the skin rim and what lies close to metal and graphics."""
+    pitch = small.pitch_mm
+    inner = tissue.astype(np.uint8)
+    if not fills_image:
+        inner = cv2.copyMakeBorder(inner, 1, 1, 1, 1, cv2.BORDER_REPLICATE)
+        distance = cv2.distanceTransform(inner, cv2.DIST_L2, 3)[1:-1, 1:-1]
+        inner = (distance * pitch > config.tissue_margin_mm).astype(np.uint8)
+    rows, cols = working.pixels.shape
+    mask = cv2.resize(inner, (cols, rows), interpolation=cv2.INTER_NEAREST).astype(bool)
+    return mask & ~_graphics(working, config)
+
+
+def _graphics(working: WorkingImage, config: BreastConfig) -> Mask:
+    """Saturated areas larger than any microcalcification, widened by the margin kept from them."""
+    pitch = working.pitch_mm
+    top = float(working.pixels.max())
+    if top <= 0:
+        return np.zeros(working.pixels.shape, dtype=bool)
+    bright = (working.pixels >= SATURATED * top).astype(np.uint8)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(bright)
+    large = stats[:, cv2.CC_STAT_AREA] * pitch**2 >= 1.5
+    large[0] = False
+    kept = large[labels].astype(np.uint8)
+    if not kept.any():
+        return kept.astype(bool)
+    distance = cv2.distanceTransform(1 - kept, cv2.DIST_L2, 3)
+    return np.asarray(distance * pitch <= config.metal_margin_mm)

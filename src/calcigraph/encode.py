@@ -1,0 +1,106 @@
+"""From a mammogram to its graph: the one road for training, prediction and everything after."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from calcigraph.config import Config, ConfirmConfig
+from calcigraph.detect import detect_candidates
+from calcigraph.graph import CalcificationGraph, build_graph
+from calcigraph.lexicon import Distribution
+from calcigraph.models import Networks, predict_patches
+from calcigraph.records import Breast, Mammogram
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """A mammogram as the graph network sees it.
+
+    Attributes:
+        breast: its segmentation.
+        candidates: every candidate, with its probability.
+        calcifications: those kept, the likeliest first; row i is node i of the graph.
+        graph: their k-nearest-neighbour graph.
+        seconds: time of each stage.
+    """
+
+    breast: Breast
+    candidates: pd.DataFrame
+    calcifications: pd.DataFrame
+    graph: CalcificationGraph
+    seconds: dict[str, float]
+
+
+def encode(
+    mammogram: Mammogram,
+    config: Config,
+    networks: Networks,
+    *,
+    distribution: Distribution | None = None,
+    device: str | torch.device = "cpu",
+) -> Encoding:
+    """Detect, confirm, describe and connect; 0 and 1 calcifications are ordinary cases.
+
+    Args:
+        mammogram: one view.
+        config: settings of every stage.
+        networks: `confirm` and `describe` are used.
+        distribution: the true answer, put into the graph for training.
+        device: where the patch networks run.
+    """
+    seconds: dict[str, float] = {}
+    with _timed(seconds, "detect"):
+        breast, candidates = detect_candidates(mammogram, config)
+    with _timed(seconds, "confirm"):
+        probability = predict_patches(networks.confirm, candidates.patches, device=device)
+        table = candidates.table.assign(probability=probability.astype(np.float64))
+        kept = select_nodes(table, config.confirm)
+    with _timed(seconds, "describe"):
+        visual = predict_patches(networks.describe, candidates.patches[kept], device=device)
+    with _timed(seconds, "graph"):
+        calcifications = table.iloc[kept].reset_index(drop=True)
+        graph = build_graph(
+            calcifications,
+            visual,
+            mammogram_extent_mm=_extent_mm(mammogram),
+            breast=breast,
+            config=config.graph,
+            distribution=distribution,
+        )
+    return Encoding(breast, table, calcifications, graph, seconds)
+
+
+def select_nodes(table: pd.DataFrame, config: ConfirmConfig) -> NDArray[np.int64]:
+    """Return the rows that become nodes, likeliest first: above the threshold, and none beside a likelier one."""
+    probability = table["probability"].to_numpy()
+    order = np.argsort(-probability, kind="stable")
+    order = order[probability[order] >= config.threshold]
+    if not config.separation_mm or len(order) < 2:
+        return order
+    tree = cKDTree(table[["row_mm", "col_mm"]].to_numpy()[order])
+    alive = np.ones(len(order), dtype=bool)
+    for place, near in enumerate(tree.query_ball_point(tree.data, config.separation_mm)):
+        if alive[place]:
+            alive[[other for other in near if other > place]] = False
+    return order[alive]
+
+
+def _extent_mm(mammogram: Mammogram) -> tuple[float, float]:
+    rows, cols = mammogram.shape
+    return rows * mammogram.spacing_mm[0], cols * mammogram.spacing_mm[1]
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
+    started = time.perf_counter()
+    yield
+    seconds[stage] = time.perf_counter() - started

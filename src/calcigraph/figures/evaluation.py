@@ -1,0 +1,141 @@
+"""Figures of evaluation and training: confusion matrix, ROC curves, reliability, learning curves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike, NDArray
+
+from calcigraph.lexicon import RESEARCH_USE
+
+# Okabe and Ito: told apart under every common colour blindness.
+COLOURS = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#555555")
+
+
+def _figure(*, width: float = 6.4, height: float = 5.4) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(width, height), dpi=150, layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.supxlabel(RESEARCH_USE, fontsize=7, color="#666666", x=0.01, ha="left")
+    return figure, figure.add_subplot()
+
+
+def confusion_matrix(matrix: ArrayLike, labels: Sequence[str]) -> Figure:
+    """Draw counts, shaded by the share of their row (Figure 3 of the paper).
+
+    Args:
+        matrix: (classes, classes) counts, true class in rows, predicted class in columns.
+        labels: the classes' names.
+    """
+    counts = np.asarray(matrix)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    figure, axes = _figure()
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for (row, col), count in np.ndenumerate(counts):
+        share = shares[row, col]
+        axes.text(
+            col,
+            row,
+            f"{count:g}\n{share:.0%}",
+            ha="center",
+            va="center",
+            color="white" if share > 0.5 else "black",
+        )
+    axes.set_xticks(range(len(labels)), labels, rotation=30)
+    axes.set_yticks(range(len(labels)), labels)
+    axes.set(xlabel="predicted distribution", ylabel="true distribution")
+    return figure
+
+
+def roc_curves(truth: ArrayLike, probabilities: ArrayLike, labels: Sequence[str]) -> Figure:
+    """Draw one-versus-rest receiver operating characteristics (Figure 4 of the paper).
+
+    Args:
+        truth: (n,) index of the true class.
+        probabilities: (n, classes).
+        labels: the classes' names; a class without both positives and negatives has no curve.
+    """
+    classes, scores = np.asarray(truth), np.asarray(probabilities, dtype=np.float64)
+    figure, axes = _figure()
+    for index, label in enumerate(labels):
+        positive = classes == index
+        if positive.all() or not positive.any():
+            continue
+        false_rate, true_rate = _roc(positive, scores[:, index])
+        area = float(np.trapezoid(true_rate, false_rate))
+        colour = COLOURS[index % len(COLOURS)]
+        axes.plot(
+            false_rate, true_rate, color=colour, label=f"{label} (n = {positive.sum()}): AUC {area:.2f}"
+        )
+    axes.plot([0, 1], [0, 1], color="#999999", ls=":", lw=1, label="chance")
+    axes.set(
+        xlabel="1 − specificity", ylabel="sensitivity", xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal"
+    )
+    axes.legend(loc="lower right", fontsize=8)
+    return figure
+
+
+def _roc(
+    positive: NDArray[np.bool_], scores: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return false and true positive rates at each distinct score, highest first, from (0, 0) to (1, 1)."""
+    order = np.argsort(-scores, kind="stable")
+    last_of_ties = np.append(np.diff(scores[order]) != 0, True)
+    true_count = np.cumsum(positive[order])[last_of_ties]
+    false_count = np.cumsum(~positive[order])[last_of_ties]
+    rates = [np.concatenate([[0.0], count / count[-1]]) for count in (false_count, true_count)]
+    return rates[0], rates[1]
+
+
+def reliability(truth: ArrayLike, probabilities: ArrayLike, *, bins: int = 10) -> Figure:
+    """Draw how often an answer was right against how sure it was.
+
+    Args:
+        truth: (n,) index of the true class.
+        probabilities: (n, classes).
+        bins: equal parts of [0, 1]; empty ones are left out.
+    """
+    scores = np.asarray(probabilities, dtype=np.float64)
+    sure, right = scores.max(axis=1), scores.argmax(axis=1) == np.asarray(truth)
+    bin_of = np.minimum((sure * bins).astype(int), bins - 1)
+    filled = np.unique(bin_of)
+    figure, axes = _figure()
+    axes.plot([0, 1], [0, 1], color="#999999", ls=":", lw=1, label="perfect calibration")
+    means = [sure[bin_of == b].mean() for b in filled]
+    shares = [right[bin_of == b].mean() for b in filled]
+    axes.plot(means, shares, "o-", color=COLOURS[0], label="answers")
+    for b, x, y in zip(filled, means, shares, strict=True):
+        axes.annotate(
+            f"{(bin_of == b).sum()}", (x, y), xytext=(5, -11), textcoords="offset points", fontsize=7
+        )
+    axes.set(
+        xlabel="probability of the answer", ylabel="share of answers that are right", xlim=(0, 1), ylim=(0, 1)
+    )
+    axes.legend(loc="upper left", fontsize=8)
+    return figure
+
+
+def history(history_csv: Path) -> Figure:
+    """Draw learning curves: `epoch` across, losses on one scale, every other column on the other.
+
+    Args:
+        history_csv: one row per epoch; without a column `epoch` the rows are counted from 1.
+    """
+    table = pd.read_csv(history_csv).select_dtypes("number")
+    epochs = table.pop("epoch") if "epoch" in table else pd.Series(range(1, len(table) + 1))
+    figure, axes = _figure(width=7.2, height=4.2)
+    other = axes.twinx()
+    for index, name in enumerate(table.columns):
+        scale, style = (axes, "-") if "loss" in str(name) else (other, "--")
+        scale.plot(epochs, table[name], style, color=COLOURS[index % len(COLOURS)], label=str(name))
+    axes.set(xlabel="epoch", ylabel="loss (solid)")
+    other.set_ylabel("score (dashed)")
+    lines = [*axes.get_lines(), *other.get_lines()]
+    if lines:
+        axes.legend(lines, [str(line.get_label()) for line in lines], fontsize=8)
+    return figure

@@ -1,0 +1,85 @@
+"""Words on a mammogram: caption, scale bar, and the style of all text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font
+from matplotlib.patheffects import withStroke
+
+from calcigraph.figures.panel import scale_bar_mm
+from calcigraph.lexicon import DISTRIBUTIONS, RESEARCH_USE
+from calcigraph.records import Mammogram, Prediction
+
+INK, FAINT = "#f2f4f7", "#aab2bd"
+
+
+def draw_scale_bar(axes: Axes, width_mm: float) -> None:
+    """Draw a bar of a round length at the lower left, in shares of the panel's width."""
+    length_mm = scale_bar_mm(width_mm)
+    halo = [withStroke(linewidth=5, foreground="black")]
+    ends = (0.03, 0.03 + length_mm / width_mm)
+    axes.plot(
+        ends, (0.016, 0.016), transform=axes.transAxes, color="white", lw=3, path_effects=halo, gid="scale"
+    )
+    axes.text(
+        ends[0],
+        0.022,
+        f"{length_mm:g} mm",
+        transform=axes.transAxes,
+        ha="left",
+        va="bottom",
+        **text_style(16),
+    )
+
+
+def draw_caption(
+    figure: Figure, mammogram: Mammogram, prediction: Prediction, *, dpi: int, margin_px: int
+) -> None:
+    """Write the answer and the facts above, the notice below."""
+    height_px = figure.get_figheight() * dpi
+    left = margin_px / (figure.get_figwidth() * dpi)
+    lines = zip((14, 56, 88), (23, 15, 15), _caption_lines(mammogram, prediction), strict=True)
+    for top_px, points, line in lines:
+        figure.text(left, 1 - top_px / height_px, line, va="top", **text_style(points))
+    figure.text(left, 12 / height_px, RESEARCH_USE, va="bottom", **{**text_style(14), "color": FAINT})
+
+
+def _caption_lines(mammogram: Mammogram, prediction: Prediction) -> tuple[str, str, str]:
+    count = len(prediction.calcifications)
+    kept = f"{count:,} calcification{'' if count == 1 else 's'}"
+    answer = "no distribution: too few calcifications"
+    others = ""
+    if prediction.distribution is not None:
+        answer = (
+            f"{prediction.distribution} (probability {prediction.probabilities[prediction.distribution]:.2f})"
+        )
+        others = "  ".join(f"{d} {prediction.probabilities[d]:.2f}" for d in DISTRIBUTIONS)
+    seen = " ".join(str(part) for part in (mammogram.laterality, mammogram.view) if part)
+    pitch = " × ".join(f"{side:.3g}" for side in dict.fromkeys(mammogram.spacing_mm))
+    facts = "  ·  ".join(
+        part for part in (_shown(prediction.image_id), seen, kept, f"{pitch} mm pixels") if part
+    )
+    return answer, facts, others
+
+
+def _shown(text: str) -> str:
+    """Replace what the figure's font cannot draw, and shorten."""
+    font = get_font(findfont("DejaVu Sans"))
+    drawn = "".join(sign if sign.isprintable() and font.get_char_index(ord(sign)) else "?" for sign in text)
+    return drawn if len(drawn) <= 60 else f"{drawn[:28]}…{drawn[-28:]}"
+
+
+def text_style(points: float) -> dict[str, Any]:
+    """Return the properties of all text in a figure."""
+    halo = [withStroke(linewidth=3, foreground="black")]
+    # File names may hold dollar signs, which are no mathematics here.
+    return {
+        "fontsize": points,
+        "color": INK,
+        "path_effects": halo,
+        "parse_math": False,
+        "family": "DejaVu Sans",
+    }

@@ -1,0 +1,140 @@
+"""From what a user names (files, folders, zips) to a list of sources, each of which opens or fails on its own."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from calcigraph.errors import UnreadableImage
+from calcigraph.io.archive import list_members, read_member
+from calcigraph.io.read import read_content, read_mammogram, safe_id
+from calcigraph.io.spacing import check_given
+from calcigraph.records import Mammogram
+
+_SIDECAR_SUFFIX = re.compile(
+    r"\.(txt|csv|tsv|json|md|rst|xml|html?|pdf|toml|ya?ml|ini|cfg|log|docx?|xlsx?|zip|gz|tar|py|np[yz]"
+    r"|safetensors|db|bak|tmp|part)",
+    re.IGNORECASE,
+)
+_SIDECAR_NAMES = frozenset({"DICOMDIR", "LICENSE", "LICENCE", "README", "THUMBS.DB", "DESKTOP.INI"})
+
+
+@dataclass(frozen=True)
+class Source:
+    """One image that may be opened.
+
+    Attributes:
+        label: path, or ``archive.zip!member``.
+        image_id: unique among the sources found together, whatever the case of its letters.
+        path: of the file or the archive.
+        member: within the archive, or "".
+        problem: why it cannot be opened, or "".
+    """
+
+    label: str
+    image_id: str
+    path: Path
+    member: str = ""
+    problem: str = ""
+
+    def open(self, spacing_mm: float | None = None) -> Mammogram:
+        """Read the mammogram.
+
+        Raises:
+            UnreadableImage, MissingSpacing, BadConfig: as `read_mammogram`; every other source still opens.
+        """
+        if self.problem:
+            raise UnreadableImage(
+                self.problem, allowed="files, folders and zip archives", do="check the path"
+            )
+        if not self.member:
+            return read_mammogram(self.path, spacing_mm=spacing_mm, image_id=self.image_id)
+        check_given(spacing_mm)
+        content = read_member(self.path, self.member)
+        return read_content(content, self.label, spacing_mm=spacing_mm, image_id=self.image_id)
+
+
+def find_inputs(paths: Sequence[str | Path]) -> list[Source]:
+    """List the images in files, folders (with their subfolders, in order) and zip archives.
+
+    Hidden files, `__MACOSX`, DICOMDIR and sidecars (text, tables, ...) are skipped, unless a file is named
+    itself. A path that does not exist or an archive that does not open becomes a source that fails. An image
+    reached twice is listed once. An empty folder has no sources.
+    """
+    found: dict[tuple[str, str], Source] = {}
+    for path in paths:
+        for source in _sources(Path(path)):
+            found.setdefault((os.path.realpath(source.path), source.member), source)
+    return _with_unique_ids(list(found.values()))
+
+
+def _sources(path: Path) -> Iterator[Source]:
+    try:
+        is_folder, exists = path.is_dir(), path.exists()
+    except (OSError, ValueError):  # a name too long, or with a null byte
+        is_folder, exists = False, False
+    if not exists:
+        yield _failing(path, f"{path}: no such file or folder")
+    elif is_folder:
+        yield from _in_folder(path)
+    else:
+        yield from _in_file(path)
+
+
+def _in_folder(folder: Path) -> Iterator[Source]:
+    for root, folders, names in os.walk(folder):  # links to folders are not followed: they may be circular
+        folders[:] = sorted(name for name in folders if not _is_hidden(name))
+        for name in sorted(names):
+            path = Path(root, name)
+            if path.suffix.lower() == ".zip" and not _is_hidden(name):
+                yield from _in_file(path)
+            elif not _is_skipped(name):
+                yield Source(label=str(path), image_id=safe_id(name), path=path)
+
+
+def _in_file(path: Path) -> Iterator[Source]:
+    if path.suffix.lower() != ".zip":
+        yield Source(label=str(path), image_id=safe_id(path.name), path=path)
+        return
+    try:
+        members = list_members(path)
+    except UnreadableImage as error:
+        yield _failing(path, str(error).split(";")[0])
+        return
+    for member in members:
+        parts = PurePosixPath(member.replace("\\", "/")).parts
+        if (
+            parts
+            and not any(_is_hidden(p) for p in parts[:-1] if p not in ("..", "."))
+            and not _is_skipped(parts[-1])
+        ):
+            yield Source(label=f"{path}!{member}", image_id=safe_id(parts[-1]), path=path, member=member)
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def _is_skipped(name: str) -> bool:
+    is_sidecar = _SIDECAR_SUFFIX.fullmatch(Path(name).suffix) is not None
+    return is_sidecar or _is_hidden(name) or name.upper() in _SIDECAR_NAMES
+
+
+def _failing(path: Path, problem: str) -> Source:
+    return Source(label=str(path), image_id=safe_id(path.name), path=path, problem=problem)
+
+
+def _with_unique_ids(sources: list[Source]) -> list[Source]:
+    taken: set[str] = set()
+    unique = []
+    for source in sources:
+        image_id, number = source.image_id, 1
+        while image_id.casefold() in taken:
+            number += 1
+            image_id = f"{source.image_id}-{number}"
+        taken.add(image_id.casefold())
+        unique.append(Source(source.label, image_id, source.path, source.member, source.problem))
+    return unique

@@ -1,0 +1,39 @@
+"""Tables and texts on disk: CSV with stable numbers, written beside and renamed, so that none is ever half there."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import pandas as pd
+
+FLOAT_FORMAT = "%.6g"
+"""Six significant digits: 0.01 px in 10,000, and the same text from the same computation everywhere."""
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text, replacing the file in one step; makes the folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+        os.chmod(temporary, 0o644)  # noqa: PTH101 - mkstemp makes private files and returns a str
+        Path(temporary).replace(path)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Write a table as CSV without its index; NaN and None become empty cells."""
+    write_text(path, table.to_csv(index=False, float_format=FLOAT_FORMAT, lineterminator="\n"))
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read a CSV table.
+
+    Raises:
+        OSError, ValueError: no such file, not UTF-8, not a table (pandas' parser errors are ValueErrors).
+    """
+    return pd.read_csv(path, encoding="utf-8-sig")

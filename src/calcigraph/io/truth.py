@@ -1,0 +1,62 @@
+"""True calcifications of an image: truth/<image_id>.csv with row_px, col_px, diameter_mm."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from calcigraph.errors import BadManifest
+from calcigraph.io.tables import read_table, write_table
+
+TRUTH_COLUMNS = ("row_px", "col_px", "diameter_mm")
+
+
+def truth_path(folder: Path, image_id: str) -> Path:
+    """Where the truth of an image lies in a data set's folder."""
+    return folder / "truth" / f"{image_id}.csv"
+
+
+def write_truth(folder: Path, image_id: str, table: pd.DataFrame) -> None:
+    """Write the true calcifications of an image; further columns are kept.
+
+    Raises:
+        BadManifest: a column is missing, or a number cannot be one.
+    """
+    path = truth_path(folder, image_id)
+    _check(table, path)
+    write_table(path, table)
+
+
+def read_truth(path: Path) -> pd.DataFrame:
+    """Read true calcifications: float64 `row_px, col_px, diameter_mm` and whatever else there is.
+
+    Raises:
+        BadManifest: not a table, a column is missing, or a number cannot be one.
+    """
+    try:
+        table = read_table(path)
+    except (OSError, ValueError) as error:
+        raise _refused(path, f"a table that cannot be read ({type(error).__name__})") from None
+    _check(table, path)
+    return table.astype(dict.fromkeys(TRUTH_COLUMNS, np.float64))
+
+
+def _check(table: pd.DataFrame, path: Path) -> None:
+    missing = [c for c in TRUTH_COLUMNS if c not in table.columns]
+    if missing:
+        raise _refused(path, f"no column {', '.join(missing)}")
+    for column in TRUTH_COLUMNS:
+        numbers = pd.to_numeric(table[column], errors="coerce").to_numpy(np.float64)
+        bad = ~np.isfinite(numbers) | ((numbers <= 0) if column == "diameter_mm" else (numbers < -0.5))
+        if bad.any():
+            raise _refused(path, f"row {int(bad.argmax()) + 2} has no usable {column}")
+
+
+def _refused(path: Path, got: str) -> BadManifest:
+    return BadManifest(
+        f"truth/{path.name}: {got}",
+        allowed="columns row_px, col_px, diameter_mm with numbers, positions in the image, diameters above 0",
+        do="mend the table or remove it",
+    )

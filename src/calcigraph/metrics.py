@@ -1,0 +1,218 @@
+"""How good the answers are: the paper's six numbers, and those that a constant answer cannot please."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from calcigraph.lexicon import DISTRIBUTIONS
+
+Labels = NDArray[np.int64]
+Float = NDArray[np.float64]
+
+CLASSES = len(DISTRIBUTIONS)
+ECE_BINS = 10
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Metrics of n answers, all in [0, 1] but κ; NaN where undefined.
+
+    Attributes:
+        n: examples.
+        precision: weighted by support, 0 for a class never named (the paper's).
+        sensitivity: weighted by support, which makes it the accuracy (the paper's).
+        specificity: mean over the classes (the paper's).
+        f1: weighted by support (the paper's).
+        accuracy: the paper's.
+        auc: one-vs-rest, weighted by support (the paper says "multi-class AUC" and no more).
+        balanced_accuracy: mean sensitivity of the classes present.
+        macro_f1: mean over the classes present or named.
+        macro_auc: mean one-vs-rest AUC of the classes present.
+        kappa: Cohen's, unweighted.
+        ece: expected calibration error of the likeliest class, ten bins of equal width.
+        classes_absent: classes without an example, which are left out of the AUCs and the balanced accuracy.
+    """
+
+    n: int
+    precision: float
+    sensitivity: float
+    specificity: float
+    f1: float
+    accuracy: float
+    auc: float
+    balanced_accuracy: float
+    macro_f1: float
+    macro_auc: float
+    kappa: float
+    ece: float
+    classes_absent: int
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A number and its bootstrap interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def scores(y: Labels, probabilities: Float) -> Scores:
+    """Judge answers.
+
+    Args:
+        y: (n,) true classes, n of 1 or more.
+        probabilities: (n, 5) finite, rows summing to 1; the first of equals is the answer. (Answer for images
+            without a distribution with the class shares of the training data first: `fill_unanswered`.)
+
+    Raises:
+        ValueError: no rows, other shapes, or probabilities that are not finite.
+    """
+    y, probabilities = np.asarray(y, np.int64), np.asarray(probabilities, np.float64)
+    if y.shape != (len(probabilities),) or len(y) == 0 or not np.isfinite(probabilities).all():
+        raise ValueError(f"{y.shape} labels and {probabilities.shape} probabilities, or some not finite")
+    answers = probabilities.argmax(axis=1)
+    confusion = confusion_matrix(y, answers)
+    hits, support, named = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
+    f1 = _ratio(2 * hits, support + named)
+    present, share = support > 0, support / len(y)
+    return Scores(
+        n=len(y),
+        precision=float(share @ _ratio(hits, named)),
+        sensitivity=float(share @ _ratio(hits, support)),
+        specificity=_specificity(confusion),
+        f1=float(share @ f1),
+        accuracy=float(hits.sum() / len(y)),
+        auc=multiclass_auc(y, probabilities, average="weighted"),
+        balanced_accuracy=float((hits[present] / support[present]).mean()),
+        macro_f1=float(f1[present | (named > 0)].mean()),
+        macro_auc=multiclass_auc(y, probabilities, average="macro"),
+        kappa=_kappa(confusion),
+        ece=calibration_error(y, probabilities),
+        classes_absent=int((~present).sum()),
+    )
+
+
+def confusion_matrix(y: Labels, answers: Labels) -> Labels:
+    """Count (5, 5) examples by true class (row) and answer (column)."""
+    return np.bincount(y * CLASSES + answers, minlength=CLASSES**2).reshape(CLASSES, CLASSES)
+
+
+def binary_auc(positive: NDArray[np.bool_], score: NDArray[np.floating]) -> float:
+    """Area under the ROC curve: the chance that a positive outranks a negative; NaN if either lacks."""
+    yes = int(positive.sum())
+    no = len(positive) - yes
+    if yes == 0 or no == 0:
+        return float("nan")
+    above = rankdata(score)[positive].sum() - yes * (yes + 1) / 2
+    return float(above / (yes * no))
+
+
+def multiclass_auc(y: Labels, probabilities: NDArray[np.floating], *, average: str) -> float:
+    """One-vs-rest AUC over the classes that have examples; NaN where there is only one.
+
+    Args:
+        y: (n,) true classes.
+        probabilities: (n, 5).
+        average: `macro`, or `weighted` by the number of examples.
+    """
+    support = np.bincount(y, minlength=CLASSES)
+    present = np.flatnonzero((support > 0) & (support < len(y)))
+    if len(present) == 0:
+        return float("nan")
+    areas = [binary_auc(y == each, probabilities[:, each]) for each in present]
+    return float(np.average(areas, weights=support[present] if average == "weighted" else None))
+
+
+def calibration_error(y: Labels, probabilities: Float) -> float:
+    """Expected calibration error (Guo et al. 2017, equation 3) of the likeliest class."""
+    confidence = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == y
+    place = np.clip(np.ceil(confidence * ECE_BINS).astype(int) - 1, 0, ECE_BINS - 1)
+    gap = np.bincount(place, weights=right - confidence, minlength=ECE_BINS)
+    return float(np.abs(gap).sum() / len(y))
+
+
+def constant_answer(y: Labels) -> Scores:
+    """Judge whoever always answers the most frequent class, with the class shares as probabilities."""
+    share = np.bincount(y, minlength=CLASSES) / len(y)
+    return scores(y, np.tile(share, (len(y), 1)))
+
+
+def fill_unanswered(probabilities: Float, shares: Float) -> Float:
+    """Replace rows of NaN, images without an answer, by the class shares (5,) of the training data."""
+    unanswered = np.isnan(probabilities).any(axis=1, keepdims=True)
+    return np.where(unanswered, shares, probabilities)
+
+
+def bootstrap(
+    y: Labels,
+    probabilities: Float,
+    patients: Sequence[str],
+    *,
+    seed: int,
+    repeats: int = 1000,
+    level: float = 0.95,
+    judge: Callable[[Labels, Float], Scores] = scores,
+) -> dict[str, Interval]:
+    """Give every metric a percentile interval, by drawing patients with replacement.
+
+    Args:
+        y: (n,) true classes.
+        probabilities: (n, 5).
+        patients: of each example; a patient's examples are drawn together.
+        seed: of the draws.
+        repeats: draws.
+        level: of the interval.
+        judge: what is computed on each draw.
+
+    Returns:
+        Interval by name of the field of `Scores`; repeats in which a metric is undefined are left out of it.
+    """
+    _, patient = np.unique(np.asarray(patients, dtype=str), return_inverse=True)
+    members = [np.flatnonzero(patient == each) for each in range(patient.max() + 1)]
+    rng = np.random.default_rng(seed)
+    drawn = []
+    for _ in range(repeats):
+        rows = np.concatenate([members[each] for each in rng.integers(len(members), size=len(members))])
+        drawn.append(list(asdict(judge(y[rows], probabilities[rows])).values()))
+    tails = [(1 - level) / 2, (1 + level) / 2]
+    values = asdict(judge(y, probabilities))
+    table = np.array(drawn, np.float64)
+    return {
+        name: Interval(float(value), *_quantiles(table[:, column], tails))
+        for column, (name, value) in enumerate(values.items())
+    }
+
+
+def _quantiles(values: Float, tails: list[float]) -> tuple[float, float]:
+    known = values[~np.isnan(values)]
+    if len(known) == 0:
+        return float("nan"), float("nan")
+    low, high = np.quantile(known, tails)
+    return float(low), float(high)
+
+
+def _ratio(part: Labels, whole: Labels) -> Float:
+    """Divide, giving 0 for nothing of nothing."""
+    return np.divide(part, whole, out=np.zeros(len(whole)), where=whole > 0)
+
+
+def _specificity(confusion: Labels) -> float:
+    negatives = confusion.sum() - confusion.sum(axis=1)
+    false = confusion.sum(axis=0) - np.diag(confusion)
+    some = negatives > 0
+    return float((1 - false[some] / negatives[some]).mean())
+
+
+def _kappa(confusion: Labels) -> float:
+    n = confusion.sum()
+    by_chance = float(confusion.sum(axis=1) @ confusion.sum(axis=0) / n**2)
+    if by_chance == 1.0:
+        return float("nan")
+    return float((np.trace(confusion) / n - by_chance) / (1 - by_chance))

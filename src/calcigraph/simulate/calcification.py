@@ -1,0 +1,107 @@
+"""Single calcifications: each a short chain of spheres, so that its shadow is right in every view."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from calcigraph.records import Points
+
+
+class Kind(StrEnum):
+    """What a small bright thing on a simulated mammogram is."""
+
+    LESION = "lesion"
+    """Part of the distribution that the label names."""
+    SCATTERED = "scattered"
+    """A lone punctate calcification elsewhere: true, but not part of the distribution."""
+    COARSE = "coarse"
+    """A large round benign calcification, often with a lucent centre: a look-alike."""
+    VASCULAR = "vascular"
+    """A dash of calcified vessel wall: a look-alike."""
+
+    @property
+    def is_target(self) -> bool:
+        """Whether a detector of microcalcifications should mark it."""
+        return self in (Kind.LESION, Kind.SCATTERED)
+
+
+@dataclass(frozen=True)
+class Calcification:
+    """One calcification.
+
+    Attributes:
+        centre_mm: (3,) depth, lateral, up.
+        offsets_mm: (n, 3) centres of its spheres around it.
+        radii_mm: (n,) their radii.
+        attenuation_per_mm: above that of tissue, at mammographic energies.
+        kind: what it is.
+        hollow: share of each radius that is lucent.
+    """
+
+    centre_mm: Points
+    offsets_mm: Points
+    radii_mm: Points
+    attenuation_per_mm: float
+    kind: Kind
+    hollow: float = 0.0
+
+    @property
+    def diameter_mm(self) -> float:
+        """Diameter of the sphere with the extent of the whole chain: mean of its long and short side."""
+        long_side = 2 * float(np.max(np.linalg.norm(self.offsets_mm, axis=1) + self.radii_mm))
+        return (long_side + 2 * float(self.radii_mm.max())) / 2
+
+
+def draw_diameters(count: int, *, median_mm: float, rng: np.random.Generator) -> Points:
+    """Return diameters of 0.1 to 1 mm, log-normal: the range of microcalcifications in the paper's introduction."""
+    return np.clip(rng.lognormal(np.log(median_mm), 0.4, count), 0.1, 1.0)
+
+
+def make_calcification(
+    centre_mm: Points, diameter_mm: float, attenuation_per_mm: float, kind: Kind, rng: np.random.Generator
+) -> Calcification:
+    """Draw a shape: round (punctate), a rod (fine linear), or an irregular clump (pleomorphic)."""
+    shape = rng.choice(["round", "rod", "clump"], p=[0.4, 0.15, 0.45])
+    radius = diameter_mm / 2
+    if shape == "round":
+        offsets, radii = np.zeros((1, 3)), np.array([radius])
+    elif shape == "rod":
+        direction = rng.normal(size=3)
+        direction /= np.linalg.norm(direction)
+        offsets = np.linspace(-1, 1, 5)[:, None] * direction * radius * rng.uniform(0.9, 1.6)
+        radii = radius * rng.uniform(0.4, 0.6, 5)
+    else:
+        count = int(rng.integers(3, 7))
+        offsets = rng.normal(0, radius * 0.4, size=(count, 3))
+        offsets -= offsets.mean(axis=0)
+        radii = radius * rng.uniform(0.45, 0.8, count)
+    return Calcification(centre_mm, offsets, radii, attenuation_per_mm, kind)
+
+
+def make_coarse(centre_mm: Points, rng: np.random.Generator) -> Calcification:
+    """Draw a round benign calcification of 1.2 to 3 mm, in half of the cases with a lucent centre."""
+    radius = rng.uniform(0.6, 1.5)
+    hollow = rng.uniform(0.5, 0.8) if rng.random() < 0.5 else 0.0
+    return Calcification(
+        centre_mm, np.zeros((1, 3)), np.array([radius]), rng.uniform(0.2, 0.6), Kind.COARSE, float(hollow)
+    )
+
+
+def make_vascular(path_mm: Points, rng: np.random.Generator) -> list[Calcification]:
+    """Line both walls of a vessel with dashes ("tram tracks"); `path_mm` is (n, 3)."""
+    half_width = rng.uniform(0.5, 1.2)
+    along = np.gradient(path_mm, axis=0)
+    along /= np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-9)
+    across = np.cross(along, rng.normal(size=3))
+    across /= np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1e-9)
+    dashes = []
+    for side in (-half_width, half_width):
+        for index in np.flatnonzero(rng.random(len(path_mm)) < 0.5):
+            length = np.linspace(-1, 1, 6)[:, None] * along[index] * rng.uniform(0.4, 0.9)
+            radii = np.full(6, rng.uniform(0.06, 0.15))
+            centre = path_mm[index] + side * across[index]
+            dashes.append(Calcification(centre, length, radii, rng.uniform(0.2, 0.5), Kind.VASCULAR))
+    return dashes

@@ -1,0 +1,188 @@
+"""A cohort on disk: a data set of the contract, with the truth of every image; the same seed gives the same bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from calcigraph.errors import BadConfig, BadManifest
+from calcigraph.io.manifest import Case, write_manifest
+from calcigraph.io.tables import write_table
+from calcigraph.io.truth import truth_path
+from calcigraph.lexicon import View
+from calcigraph.simulate.acquire import Acquisition, draw_acquisition
+from calcigraph.simulate.anatomy import grow_breast
+from calcigraph.simulate.dicom import write_dicom
+from calcigraph.simulate.patterns import place_lesion, place_look_alikes
+from calcigraph.simulate.plan import Plan, PlannedCase
+from calcigraph.simulate.render import SimulatedView, render_view
+
+FORMATS = ("dicom", "png")
+
+
+@dataclass(frozen=True)
+class CohortOptions:
+    """How a cohort is simulated and written.
+
+    Attributes:
+        seed: of the whole cohort; case n uses (seed, n).
+        spacing_mm: pixel pitch of every image; None draws one of digital mammography per case.
+        file_format: `dicom` or `png` (16 bit).
+    """
+
+    seed: int = 0
+    spacing_mm: float | None = None
+    file_format: str = "dicom"
+
+    def __post_init__(self) -> None:
+        if self.file_format not in FORMATS:
+            raise BadConfig(f"format {self.file_format!r}", allowed="dicom or png", do="choose one of these")
+        if self.spacing_mm is not None and not 0.04 <= self.spacing_mm <= 0.25:
+            raise BadConfig(
+                f"a pixel pitch of {self.spacing_mm} mm", allowed="0.04 to 0.25 mm", do="change it"
+            )
+        if self.seed < 0:
+            raise BadConfig(f"seed {self.seed}", allowed="0 or more", do="change it")
+
+
+def simulate_case(case: PlannedCase, options: CohortOptions) -> list[SimulatedView]:
+    """Simulate every view of one case."""
+    rng = np.random.default_rng([options.seed, case.number])
+    machine = case_machine(case, options)
+    breast = grow_breast(rng)
+    calcifications = place_look_alikes(breast, rng)
+    if case.distribution is not None:
+        calcifications += place_lesion(breast, case.distribution, rng)
+    return [
+        render_view(breast, calcifications, view=view, laterality=case.laterality, machine=machine, rng=rng)
+        for view in case.views
+    ]
+
+
+def case_machine(case: PlannedCase, options: CohortOptions) -> Acquisition:
+    """Draw the machine of a case, from a stream of its own: the manifest asks for its pitch too."""
+    rng = np.random.default_rng([options.seed, case.number, 1])
+    return draw_acquisition(rng, spacing_mm=options.spacing_mm)
+
+
+def write_cohort(
+    folder: Path,
+    plan: Plan,
+    options: CohortOptions,
+    *,
+    name: str,
+    workers: int | None = None,
+    report: Callable[[int, int], None] = lambda done, total: None,
+) -> None:
+    """Simulate a cohort into `folder`; cases that are already whole there are not made again.
+
+    Args:
+        folder: the data set.
+        plan: its cases.
+        options: how they are made.
+        name: of the data set, for dataset.json.
+        workers: processes; one per core unless given.
+        report: called with cases done and cases in all.
+    """
+    _claim(folder, plan, options)
+    missing = [case for case in plan if not _is_whole(folder, case)]
+    report(len(plan) - len(missing), len(plan))
+    write = partial(_write_case, folder, options=options)
+    count = min(workers or os.cpu_count() or 1, max(1, len(missing)))
+    with ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
+        for done, _ in enumerate(pool.map(write, missing), start=len(plan) - len(missing) + 1):
+            report(done, len(plan))
+    write_manifest(
+        folder,
+        name=name,
+        licence="Apache-2.0",
+        source=f"calcigraph simulate, seed {options.seed}; simulated, no patient",
+        cases=[row for case in plan for row in _manifest_rows(case, options)],
+    )
+
+
+def _claim(folder: Path, plan: Plan, options: CohortOptions) -> None:
+    """Make the folders and note what they hold, so that a killed run goes on only with the same cohort."""
+    digest = hashlib.sha256(repr(plan).encode()).hexdigest()
+    claim = json.dumps({**asdict(options), "plan_sha256": digest}, indent=2) + "\n"
+    note = folder / "simulation.json"
+    try:
+        for part in ("images", "truth", "outlines"):
+            (folder / part).mkdir(parents=True, exist_ok=True)
+        if not note.exists():
+            note.write_text(claim, encoding="utf-8")
+        held = note.read_text(encoding="utf-8")
+    except OSError as error:
+        raise BadManifest(
+            f"{folder} cannot be written ({error.strerror})", allowed="a writable folder", do="choose another"
+        ) from None
+    if held != claim:
+        raise BadManifest(
+            f"{folder} holds another simulated cohort",
+            allowed="an empty folder",
+            do="choose another or delete it",
+        )
+
+
+def _one_thread() -> None:
+    cv2.setNumThreads(1)
+
+
+def _write_case(folder: Path, case: PlannedCase, *, options: CohortOptions) -> None:
+    for simulated in simulate_case(case, options):
+        image_id = case.image_id(simulated.view)
+        _write_image(folder / image_path(case, simulated.view, options), simulated, case)
+        outline = pd.DataFrame(simulated.outline_px, columns=["row_px", "col_px"])
+        write_table(folder / "outlines" / f"{image_id}.csv", outline)
+        write_truth(folder, image_id, simulated.truth)  # last: it says that the view is whole
+
+
+def _write_image(path: Path, simulated: SimulatedView, case: PlannedCase) -> None:
+    """Write under another name first, so that a killed run leaves no half image."""
+    partial_path = path.with_name(f".{path.name}")
+    if path.suffix == ".dcm":
+        write_dicom(
+            partial_path, simulated, patient_id=case.patient_id, image_id=case.image_id(simulated.view)
+        )
+    else:
+        levels = np.rint(simulated.pixels * 65535).astype(np.uint16)
+        _, encoded = cv2.imencode(".png", levels, [cv2.IMWRITE_PNG_COMPRESSION, 3])
+        partial_path.write_bytes(encoded.tobytes())
+    partial_path.replace(path)
+
+
+def image_path(case: PlannedCase, view: View, options: CohortOptions) -> str:
+    """Path of an image inside its data set."""
+    suffix = "dcm" if options.file_format == "dicom" else "png"
+    return f"images/{case.image_id(view)}.{suffix}"
+
+
+def _is_whole(folder: Path, case: PlannedCase) -> bool:
+    return all(truth_path(folder, case.image_id(view)).exists() for view in case.views)
+
+
+def _manifest_rows(case: PlannedCase, options: CohortOptions) -> list[Case]:
+    return [
+        Case(
+            image_id=case.image_id(view),
+            patient_id=case.patient_id,
+            path=Path(image_path(case, view, options)),
+            laterality=case.laterality,
+            view=view,
+            distribution=case.distribution,
+            spacing_mm=case_machine(case, options).spacing_mm,
+            split=None,
+        )
+        for view in case.views
+    ]

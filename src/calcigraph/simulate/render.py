@@ -1,0 +1,148 @@
+"""A view of a simulated breast: tissue and calcifications → X-rays → pixels, with the truth beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from calcigraph.lexicon import Laterality, View
+from calcigraph.records import FloatImage, Points
+from calcigraph.simulate.acquire import Acquisition, expose, process, quantum_noise
+from calcigraph.simulate.anatomy import Anatomy
+from calcigraph.simulate.calcification import Calcification, Kind
+from calcigraph.simulate.projection import Projection, across, project_breast
+from calcigraph.simulate.tissue import attenuation_map, outline_mask
+
+TRUTH_COLUMNS = ("row_px", "col_px", "diameter_mm", "kind", "snr")
+SUPERSAMPLING = 3
+
+
+@dataclass(frozen=True)
+class SimulatedView:
+    """A simulated mammogram with its truth.
+
+    Attributes:
+        pixels: (rows, cols) float32 in [0, 1], bright is dense.
+        spacing_mm: pixel pitch.
+        truth: table with `TRUTH_COLUMNS`; `kind` is a `Kind`, `snr` the signal-to-noise ratio of the blurred
+            shadow to an ideal observer of quantum noise (Rose: below about 5 it cannot be seen).
+        outline_px: (n, 2) row, col: convex hull of the lesion, widened by 1 mm; empty without a lesion.
+    """
+
+    pixels: FloatImage
+    spacing_mm: float
+    view: View
+    laterality: Laterality
+    truth: pd.DataFrame
+    outline_px: Points
+
+
+def render_view(
+    breast: Anatomy,
+    calcifications: Sequence[Calcification],
+    *,
+    view: View,
+    laterality: Laterality,
+    machine: Acquisition,
+    rng: np.random.Generator,
+) -> SimulatedView:
+    """Project, expose and process one view; right breasts have their chest wall at the right."""
+    projection = project_breast(breast, view, rng)
+    pitch = machine.spacing_mm
+    attenuation = attenuation_map(breast, projection, pitch, rng)
+    mask = outline_mask(projection, pitch)
+    snr = [_add_shadow(attenuation, calcification, projection, machine) for calcification in calcifications]
+    pixels = process(expose(attenuation, mask, machine, rng), mask, machine)
+    truth = _truth(calcifications, snr, projection, pitch, mask.shape)
+    outline = lesion_outline(truth, pitch)
+    if laterality is Laterality.RIGHT:
+        pixels = np.ascontiguousarray(pixels[:, ::-1])
+        truth["col_px"] = pixels.shape[1] - 1 - truth["col_px"]
+        outline = outline * [1, -1] + [0, pixels.shape[1] - 1]
+    _add_marker(pixels, laterality, view, pitch)
+    return SimulatedView(pixels, pitch, view, laterality, truth, outline)
+
+
+def lesion_outline(truth: pd.DataFrame, spacing_mm: float, *, margin_mm: float = 1.0) -> Points:
+    """Return the convex hull of the lesion's calcifications, widened by a margin: (n, 2) row, col in pixels."""
+    lesion = truth[truth["kind"] == Kind.LESION]
+    if lesion.empty:
+        return np.empty((0, 2))
+    turn = np.linspace(0, 2 * np.pi, 16, endpoint=False)
+    ring = np.stack([np.sin(turn), np.cos(turn)], axis=1) * margin_mm / spacing_mm
+    points = (lesion[["row_px", "col_px"]].to_numpy()[:, None] + ring).reshape(-1, 2)
+    return np.asarray(cv2.convexHull(points.astype(np.float32))[:, 0], dtype=np.float64)
+
+
+def _add_shadow(
+    attenuation: FloatImage, calcification: Calcification, projection: Projection, machine: Acquisition
+) -> float:
+    """Add the line integral through the calcification's spheres, averaged over each pixel; return its SNR."""
+    pitch = machine.spacing_mm
+    centre = projection.project(calcification.centre_mm[None])[0] / pitch - 0.5
+    spheres = _on_detector(calcification.offsets_mm, projection.view) / pitch
+    radii = calcification.radii_mm / pitch
+    reach = int(np.ceil(np.max(np.abs(spheres).max(axis=1) + radii))) + 1
+    corner = np.rint(centre).astype(int) - reach
+    side = 2 * reach + 1
+    if (
+        (corner < 0).any()
+        or corner[0] + side > attenuation.shape[0]
+        or corner[1] + side > attenuation.shape[1]
+    ):
+        return 0.0
+    grid = (np.arange(side * SUPERSAMPLING) + 0.5) / SUPERSAMPLING - 0.5
+    row = (grid + corner[0] - centre[0])[None, :, None] - spheres[:, 0, None, None]
+    col = (grid + corner[1] - centre[1])[None, None, :] - spheres[:, 1, None, None]
+    off_axis = row**2 + col**2
+    chord = _chord(off_axis, radii) - _chord(off_axis, radii * calcification.hollow)
+    depth_px = chord.max(axis=0).reshape(side, SUPERSAMPLING, side, SUPERSAMPLING).mean(axis=(1, 3))
+    window = attenuation[corner[0] : corner[0] + side, corner[1] : corner[1] + side]
+    shadow = (depth_px * pitch * calcification.attenuation_per_mm).astype(np.float32)
+    seen = cv2.GaussianBlur(shadow, (0, 0), machine.blur_mm / pitch)
+    snr = float(np.sqrt(np.sum(seen**2))) / quantum_noise(float(window[reach, reach]), machine)
+    window += shadow
+    return snr
+
+
+def _chord(off_axis: Points, radii: Points) -> Points:
+    return np.asarray(2 * np.sqrt(np.clip(radii[:, None, None] ** 2 - off_axis, 0, None)))
+
+
+def _on_detector(offsets_mm: Points, view: View) -> Points:
+    """Turn small (n, 3) offsets into row, col; a calcification is not spread by compression."""
+    return np.stack([-across(offsets_mm, view), offsets_mm[:, 0]], axis=1)
+
+
+def _truth(
+    calcifications: Sequence[Calcification],
+    snr: Sequence[float],
+    projection: Projection,
+    pitch: float,
+    shape: tuple[int, ...],
+) -> pd.DataFrame:
+    """List the calcifications that lie on the image."""
+    centres = np.array([c.centre_mm for c in calcifications]).reshape(-1, 3)
+    pixels = projection.project(centres) / pitch - 0.5
+    table = pd.DataFrame({"row_px": pixels[:, 0], "col_px": pixels[:, 1]})
+    table["diameter_mm"] = [c.diameter_mm for c in calcifications]
+    table["kind"] = [str(c.kind) for c in calcifications]
+    table["snr"] = snr
+    inside = (pixels >= 0).all(axis=1) & (pixels <= np.array(shape[:2]) - 1).all(axis=1)
+    return table.loc[inside].reset_index(drop=True)
+
+
+def _add_marker(pixels: FloatImage, laterality: Laterality, view: View, pitch: float) -> None:
+    """Write laterality and view as lead letters into the air, at the corner away from the chest wall."""
+    text, scale, thickness = f"{laterality} {view}", 0.2 / pitch, max(1, round(0.6 / pitch))
+    (width, height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, thickness)
+    margin = round(2 / pitch)
+    col = margin if laterality is Laterality.RIGHT else pixels.shape[1] - width - margin
+    place = (max(col, 0), height + margin)
+    lead = np.zeros(pixels.shape, dtype=np.uint8)
+    cv2.putText(lead, text, place, cv2.FONT_HERSHEY_SIMPLEX, scale, 255, thickness, cv2.LINE_AA)
+    np.maximum(pixels, lead.astype(np.float32) / 255, out=pixels)

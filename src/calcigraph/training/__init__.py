@@ -1,0 +1,25 @@
+"""Training: one `fit` for every network, and the two trainers that feed it."""
+
+from calcigraph.training.graphs import GraphExamples, augment_graph, train_distribution_network
+from calcigraph.training.loop import Examples, FitResult, fit
+from calcigraph.training.patches import PatchExamples, augment_patches, train_patch_network
+from calcigraph.training.sampling import Split, epoch_order, split_by_patient
+from calcigraph.training.state import EpochReport
+from calcigraph.training.temperature import fit_temperature
+
+__all__ = [
+    "EpochReport",
+    "Examples",
+    "FitResult",
+    "GraphExamples",
+    "PatchExamples",
+    "Split",
+    "augment_graph",
+    "augment_patches",
+    "epoch_order",
+    "fit",
+    "fit_temperature",
+    "split_by_patient",
+    "train_distribution_network",
+    "train_patch_network",
+]

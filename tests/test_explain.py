@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from calcigraph.explain import node_saliency
+from hand_made_graphs import CONFIGS, graph_of, net_of
+
+
+class HandMade(nn.Module):
+    """Node features are the first two visual ones; each class's logit is a given sum over nodes of them."""
+
+    def __init__(self, weights):
+        super().__init__()
+        self.weights = nn.Parameter(torch.tensor(weights))
+
+    def node_features(self, batch):
+        return batch.visual[:, :2]
+
+    def read_out(self, h, batch):
+        return h.sum(dim=0, keepdim=True) @ self.weights
+
+
+def asked(features, weights, target=None):
+    graph = graph_of(len(features), CONFIGS["default"])
+    graph.visual = torch.tensor(features, dtype=torch.float32).reshape(len(features), 2)
+    return node_saliency(HandMade(weights), graph, target=target)
+
+
+def test_a_network_whose_answer_is_known():
+    weights = [[2.0, -1.0, 0, 0, 0], [1.0, 3.0, 0, 0, 0]]
+    features = [[1.0, 1.0], [0.0, 2.0], [-1.0, 0.5], [3.0, 0.0]]
+    # Class 0: alpha = (2, 1), sums 3, 2, -1.5, 6. Class 1: alpha = (-1, 3), sums 2, 6, 2.5, -3.
+    np.testing.assert_allclose(asked(features, weights, target=0), [0.5, 1 / 3, 0, 1], rtol=1e-6)
+    np.testing.assert_allclose(asked(features, weights, target=1), [1 / 3, 1, 2.5 / 6, 0], rtol=1e-6)
+
+
+def test_the_likeliest_class_is_explained_by_default():
+    weights = [[1.0, 0, 0, 0, 9.0], [0.0, 0, 0, 0, 1.0]]
+    features = [[1.0, 0.0], [0.5, 0.0]]
+    np.testing.assert_array_equal(asked(features, weights), asked(features, weights, target=4))
+
+
+def test_nothing_positive_is_zero_and_equal_nodes_are_one():
+    down = [[-1.0, 0, 0, 0, 0], [-1.0, 0, 0, 0, 0]]
+    up = [[1.0, 0, 0, 0, 0], [1.0, 0, 0, 0, 0]]
+    same = [[1.0, 2.0]] * 3
+    np.testing.assert_array_equal(asked(same, down, target=0), np.zeros(3))
+    np.testing.assert_array_equal(asked(same, up, target=0), np.ones(3))
+    np.testing.assert_array_equal(asked([[1.0, 2.0]], up, target=0), [1.0])
+
+
+@pytest.mark.parametrize("name", list(CONFIGS))
+@pytest.mark.parametrize("n", [0, 1, 2, 30])
+def test_real_networks(name, n):
+    config = CONFIGS[name]
+    net = net_of(config).train()
+    saliency = node_saliency(net, graph_of(n, config))
+    assert net.training
+    assert saliency.shape == (n,)
+    assert saliency.dtype == np.float32
+    assert ((saliency >= 0) & (saliency <= 1)).all()
+    assert all(p.grad is None for p in net.parameters())
+    if n == 30:
+        every = [node_saliency(net, graph_of(n, config), target=c).max() for c in range(5)]
+        assert set(every) <= {0.0, 1.0} and 1.0 in every
+
+
+def test_nodes_beyond_the_paper_s_readout_have_no_say_of_their_own():
+    """Only 128 nodes reach the flat vector; the mean slope is over all of them, and the answer is finite."""
+    config = CONFIGS["paper"]
+    assert np.isfinite(node_saliency(net_of(config), graph_of(150, config))).all()

@@ -1,0 +1,221 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from sklearn.metrics import roc_auc_score
+
+import hand_made
+from calcigraph import figures
+from calcigraph.figures.panel import SCALE_BARS_MM, Window, grey, scale_bar_mm, zoom_window
+from calcigraph.lexicon import DISTRIBUTIONS, RESEARCH_USE
+
+
+def rendered(figure: Figure) -> np.ndarray:
+    assert isinstance(figure.canvas, FigureCanvasAgg)
+    figure.canvas.draw()
+    return np.asarray(figure.canvas.buffer_rgba())[..., :3].astype(int)
+
+
+def centre(mask: np.ndarray) -> np.ndarray:
+    rows, cols = np.nonzero(mask)
+    assert len(rows), "nothing of this colour was drawn"
+    return np.asarray([(rows.min() + rows.max()) / 2, (cols.min() + cols.max()) / 2])
+
+
+def is_red(image: np.ndarray) -> np.ndarray:
+    return (image[..., 0] > 180) & (image[..., 1] < 90) & (image[..., 2] < 90)
+
+
+def axes_box(figure: Figure, number: int) -> tuple[slice, slice]:
+    box = figure.axes[number].get_window_extent()
+    height = round(figure.get_figheight() * figure.dpi)
+    return slice(round(height - box.y1), round(height - box.y0)), slice(round(box.x0), round(box.x1))
+
+
+def test_saliency_runs_from_blue_over_yellow_to_red():
+    low, middle, high, unknown = figures.saliency_colours([0.0, 0.5, 1.0, np.nan])
+    assert low[2] > 0.9 and low[0] < 0.3
+    assert middle[0] > 0.9 and middle[1] > 0.8 and middle[2] < 0.2
+    assert high[0] > 0.9 and max(high[1:3]) < 0.2
+    assert np.ptp(unknown[:3]) == 0
+    assert figures.saliency_colours([]).shape == (0, 4)
+    assert np.array_equal(figures.saliency_colours([-1.0, 2.0]), np.stack([low, high]))
+
+
+def test_no_saliency_colour_is_as_grey_as_the_image():
+    colours = figures.saliency_colours(np.linspace(0, 1, 101))[:, :3]
+    assert np.ptp(colours, axis=1).min() > 0.5
+
+
+@pytest.mark.parametrize("spacing_mm", [(0.1, 0.1), (0.1, 0.15)])
+@pytest.mark.parametrize("place", [(70, 220), (350, 40)])
+def test_ring_is_drawn_where_the_pixel_is(place, spacing_mm):
+    """The ring's centre and the place where the bright pixel itself is rendered are found separately."""
+    image = replace(hand_made.mammogram(), spacing_mm=spacing_mm, pixels=np.full((400, 300), 0.3, np.float32))
+    image.pixels[place] = 1.0
+    bare = hand_made.prediction(image, np.empty((0, 2)), distribution=None)
+    bare = replace(bare, breast=replace(bare.breast, fills_image=True))
+    ringed = hand_made.prediction(image, np.asarray([place], dtype=float), saliency=np.ones(1))
+    rows, cols = axes_box(figures.overlay(image, bare), 0)
+    spot = centre(rendered(figures.overlay(image, bare))[rows, cols].min(axis=2)[40:-60] > 200)
+    ring = centre(is_red(rendered(figures.overlay(image, ringed))[rows, cols])[40:-60])
+    assert np.abs(spot - ring).max() <= 2.0
+
+
+def test_magnified_panel_shows_the_cluster_and_rings_leave_it_visible():
+    image = hand_made.mammogram(rows=3000, cols=2200, spacing_mm=0.085)
+    place = (1350, 700)
+    image.pixels[place[0] - 1 : place[0] + 2, place[1] - 1 : place[1] + 2] = 1.0
+    points = np.asarray([place, (1400, 760), (1300, 640)], dtype=float)
+    answer = hand_made.prediction(image, points, saliency=np.asarray([1.0, 0.0, 0.0]))
+    figure = figures.overlay(image, answer)
+    rows, cols = axes_box(figure, 1)
+    panel = rendered(figure)[rows, cols]
+    ring = centre(is_red(panel))
+    window = zoom_window(image, points, np.ones(3))
+    assert window is not None and window.contains(points).all()
+    scale = panel.shape[0] / (window.bottom - window.top)
+    expected = (np.asarray(place) + 0.5 - (window.top, window.left)) * scale
+    assert np.abs(ring - expected).max() <= 4.0
+    assert panel[round(ring[0]), round(ring[1])].min() > 150, "the calcification inside of its ring is hidden"
+
+
+def test_whole_image_is_shown_alone_when_there_is_nothing_to_magnify():
+    image = hand_made.mammogram(rows=3000, cols=2200, spacing_mm=0.085)
+    nothing = hand_made.prediction(image, np.empty((0, 2)), distribution=None)
+    assert len(figures.overlay(image, nothing).axes) == 1
+    crop = hand_made.mammogram(rows=300, cols=300, spacing_mm=0.085)
+    assert len(figures.overlay(crop, hand_made.prediction(crop)).axes) == 2  # image and colour bar
+
+
+def test_scattered_calcifications_are_magnified_where_most_saliency_lies():
+    image = hand_made.mammogram(rows=2000, cols=2000, spacing_mm=0.1)
+    spread = np.random.default_rng(0).uniform(100, 1900, (40, 2))
+    dense = np.random.default_rng(1).uniform(380, 420, (30, 2))
+    window = zoom_window(image, np.concatenate([spread, dense]), np.ones(70))
+    assert window is not None
+    assert window.contains(dense).all() and not window.contains(spread).all()
+    assert 0 <= window.top < window.bottom <= 2000 and 0 <= window.left < window.right <= 2000
+
+
+@pytest.mark.parametrize("shape", [(30, 30), (60, 900), (900, 60), (1500, 1500), (2600, 1400)])
+@pytest.mark.parametrize("count", [0, 1, 2, 300])
+def test_every_shape_and_count_can_be_drawn(shape, count, tmp_path):
+    image = hand_made.mammogram(rows=shape[0], cols=shape[1], spacing_mm=0.1)
+    points = np.random.default_rng(2).uniform(0, 1, (count, 2)) * (np.asarray(shape) - 1)
+    known = count >= 5
+    answer = hand_made.prediction(
+        image,
+        points,
+        saliency=None if known else np.full(count, np.nan),
+        distribution=DISTRIBUTIONS[0] if known else None,
+    )
+    figure = figures.overlay(image, answer)
+    figure.savefig(tmp_path / "overlay.png")
+    assert (tmp_path / "overlay.png").stat().st_size > 1000
+    assert any(text.get_text() == RESEARCH_USE for text in figure.texts)
+
+
+def test_names_are_no_mathematics_and_need_no_special_font(recwarn):
+    image = hand_made.mammogram(image_id="cost_$5_$\\frac{_乳房_\udcff")
+    rendered(figures.overlay(image, hand_made.prediction(image)))
+    assert not [w for w in recwarn if "Glyph" in str(w.message)]
+
+
+def test_scale_bar_is_as_long_as_it_says():
+    image = hand_made.mammogram(rows=2000, cols=1600, spacing_mm=0.1)
+    axes = figures.overlay(image, hand_made.prediction(image)).axes[0]
+    bar = next(line for line in axes.get_lines() if line.get_gid() == "scale")
+    share = np.ptp(np.asarray(bar.get_xdata(), dtype=float))
+    label = next(text.get_text() for text in axes.texts if text.get_text().endswith(" mm"))
+    assert share * 160.0 == pytest.approx(float(label.removesuffix(" mm")))
+
+
+@pytest.mark.parametrize("width_mm", [1.0, 25.0, 160.0, 900.0])
+def test_scale_bar_is_round_and_fits(width_mm):
+    assert scale_bar_mm(width_mm) in SCALE_BARS_MM
+    assert scale_bar_mm(width_mm) <= max(width_mm / 2, 0.5)
+
+
+def test_edges_are_drawn_once_from_rim_to_rim_of_the_right_nodes():
+    image = hand_made.mammogram()
+    points = np.asarray([[100.0, 50.0], [120.0, 60.0], [140.0, 90.0]])
+    answer = replace(hand_made.prediction(image, points), edge_index=np.asarray([[0, 1, 2], [1, 0, 1]]))
+    axes = figures.overlay(image, answer).axes[0]
+    edges = next(c for c in axes.collections if c.get_gid() == "edges")
+    segments = sorted(np.asarray(segment).tolist() for segment in edges.get_segments())
+    assert len(segments) == 2
+    for segment, (one, other) in zip(segments, ((0, 1), (1, 2)), strict=True):
+        whole = points[[one, other], ::-1]
+        assert np.mean(segment, axis=0) == pytest.approx(whole.mean(axis=0))
+        cut, full = np.diff(segment, axis=0)[0], np.diff(whole, axis=0)[0]
+        assert 0.3 < np.linalg.norm(cut) / np.linalg.norm(full) < 0.95
+        assert abs(np.linalg.det([cut, full])) < 1e-6
+
+
+def test_nodes_at_the_same_place_have_no_edge_to_draw():
+    image = hand_made.mammogram()
+    answer = hand_made.prediction(image, np.full((4, 2), 100.0))
+    axes = figures.overlay(image, answer).axes[0]
+    assert next(c for c in axes.collections if c.get_gid() == "edges").get_segments() == []
+
+
+def test_grey_of_a_flat_or_black_image_is_finite():
+    window = Window(0, 20, 0, 20)
+    for value in (0.0, 0.5, 1.0):
+        assert grey(np.full((20, 20), value, np.float32), window, (50, 50)).shape == (50, 50)
+
+
+def test_nothing_of_pyplot_is_loaded():
+    code = "import sys, calcigraph.figures; sys.exit('matplotlib.pyplot' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_confusion_matrix_shows_every_count():
+    matrix = np.arange(9).reshape(3, 3)
+    axes = figures.confusion_matrix(matrix, ["a", "b", "c"]).axes[0]
+    shown = [text.get_text().split("\n")[0] for text in axes.texts]
+    assert shown == [str(n) for n in range(9)]
+    figures.confusion_matrix(np.zeros((2, 2)), ["a", "b"])
+
+
+def test_roc_areas_agree_with_scikit_learn():
+    rng = np.random.default_rng(3)
+    truth = rng.integers(0, 3, 80)
+    probabilities = np.round(rng.dirichlet(np.ones(3), 80) + 0.3 * np.eye(3)[truth], 1)  # with ties
+    axes = figures.roc_curves(truth, probabilities, ["a", "b", "c", "absent"]).axes[0]
+    labels = [str(line.get_label()) for line in axes.get_lines()]
+    for index, name in enumerate("abc"):
+        area = roc_auc_score(truth == index, probabilities[:, index])
+        assert f"{name} (n = {(truth == index).sum()}): AUC {area:.2f}" in labels
+    assert not any(label.startswith("absent") for label in labels)
+
+
+def test_reliability_puts_means_in_their_place():
+    probabilities = np.asarray([[0.9, 0.1], [0.9, 0.1], [0.4, 0.6], [0.35, 0.65]])
+    axes = figures.reliability([0, 1, 1, 1], probabilities).axes[0]
+    x, y = (np.asarray(a, dtype=float) for a in axes.get_lines()[1].get_data())
+    assert x == pytest.approx([0.625, 0.9]) and y == pytest.approx([1.0, 0.5])
+
+
+def test_history_draws_every_column(tmp_path: Path):
+    path = tmp_path / "history.csv"
+    path.write_text("epoch,loss,validation_loss,accuracy\n1,2,3,.4\n2,1,2,.6\n")
+    losses, scores = figures.history(path).axes
+    assert [line.get_label() for line in losses.get_lines()] == ["loss", "validation_loss"]
+    assert [line.get_label() for line in scores.get_lines()] == ["accuracy"]
+
+
+def test_outline_has_its_colour():
+    image = hand_made.mammogram(rows=800, cols=600, spacing_mm=0.2)
+    drawn = rendered(figures.overlay(image, hand_made.prediction(image)))
+    green = 255 * np.asarray(to_rgb("#59c9a5"))
+    assert (np.abs(drawn - green).max(axis=2) < 60).sum() > 300

@@ -1,0 +1,119 @@
+import numpy as np
+import pytest
+import sklearn.metrics as sk
+
+from calcigraph.metrics import (
+    binary_auc,
+    bootstrap,
+    calibration_error,
+    confusion_matrix,
+    constant_answer,
+    fill_unanswered,
+    multiclass_auc,
+    scores,
+)
+
+COHORT = np.repeat(np.arange(5), (67, 115, 337, 8, 54))
+
+
+def answers(n=200, classes=5, seed=0):
+    rng = np.random.default_rng(seed)
+    y = rng.integers(classes, size=n)
+    p = rng.dirichlet(np.ones(5), size=n) + 0.4 * np.eye(5)[y]
+    return y, p / p.sum(1, keepdims=True)
+
+
+@pytest.mark.parametrize(("classes", "seed"), [(5, 0), (5, 1), (4, 2), (2, 3)])
+def test_every_number_is_that_of_scikit_learn(classes, seed):
+    y, p = answers(classes=classes, seed=seed)
+    hat = p.argmax(1)
+    got = scores(y, p)
+    weighted = sk.precision_recall_fscore_support(y, hat, average="weighted", zero_division=0)
+    assert (got.precision, got.sensitivity, got.f1) == pytest.approx(weighted[:3])
+    assert got.accuracy == pytest.approx(sk.accuracy_score(y, hat))
+    recalls = [sk.recall_score(y == c, hat == c, pos_label=False) for c in range(5)]
+    assert got.specificity == pytest.approx(np.mean(recalls))
+    present = np.unique(y)
+    assert got.balanced_accuracy == pytest.approx(sk.recall_score(y, hat, labels=present, average="macro"))
+    assert got.macro_f1 == pytest.approx(sk.f1_score(y, hat, average="macro"))
+    assert got.kappa == pytest.approx(sk.cohen_kappa_score(y, hat))
+    areas = [sk.roc_auc_score(y == c, p[:, c]) for c in present]
+    assert got.macro_auc == pytest.approx(np.mean(areas))
+    assert got.auc == pytest.approx(np.average(areas, weights=np.bincount(y)[present]))
+    assert got.classes_absent == 5 - len(present)
+    if classes == 5:
+        for average, ours in (("macro", got.macro_auc), ("weighted", got.auc)):
+            assert ours == pytest.approx(sk.roc_auc_score(y, p, multi_class="ovr", average=average))
+    np.testing.assert_array_equal(confusion_matrix(y, hat), sk.confusion_matrix(y, hat, labels=range(5)))
+
+
+def test_always_grouped_on_the_cohort_of_the_paper():
+    constant = constant_answer(COHORT)
+    assert constant.accuracy == pytest.approx(0.580, abs=5e-4)
+    assert constant.precision == pytest.approx(0.336, abs=5e-4)
+    assert constant.specificity == pytest.approx(0.800, abs=5e-4)
+    assert constant.f1 == pytest.approx(0.426, abs=5e-4)
+    assert (constant.auc, constant.macro_auc, constant.kappa) == pytest.approx((0.5, 0.5, 0.0))
+    assert constant.balanced_accuracy == pytest.approx(0.2)
+    assert constant.ece == pytest.approx(0.0, abs=1e-9)
+
+
+def test_auc_counts_ties_as_halves():
+    positive = np.array([True, False, True, False])
+    score = np.array([1.0, 1.0, 2.0, 0.0])
+    assert binary_auc(positive, score) == sk.roc_auc_score(positive, score) == 0.875
+    assert np.isnan(binary_auc(np.ones(3, bool), np.arange(3.0)))
+
+
+def test_one_class_only():
+    y, p = np.full(4, 2), np.eye(5)[[2, 2, 2, 2]]
+    got = scores(y, p)
+    assert got.accuracy == got.balanced_accuracy == got.macro_f1 == 1.0
+    assert np.isnan(got.auc) and np.isnan(got.macro_auc) and np.isnan(got.kappa)
+    assert got.classes_absent == 4
+    assert np.isnan(multiclass_auc(y, p, average="macro"))
+
+
+def test_calibration_error_by_hand():
+    p = np.array([[0.95, 0.05, 0, 0, 0]] * 4 + [[0.35, 0.65, 0, 0, 0]] * 2)
+    y = np.array([0, 0, 0, 1, 1, 1])
+    assert calibration_error(y, p) == pytest.approx((4 * 0.2 + 2 * 0.35) / 6)
+
+
+def test_wrong_shapes_and_nan_are_refused():
+    y, p = answers(4)
+    for labels, probabilities in ((y[:3], p), (y[:0], p[:0]), (y, np.full_like(p, np.nan))):
+        with pytest.raises(ValueError, match="labels"):
+            scores(labels, probabilities)
+
+
+def test_the_unanswered_get_the_shares():
+    _, p = answers(3)
+    p[1] = np.nan
+    filled = fill_unanswered(p, np.array([0.1, 0.2, 0.6, 0.05, 0.05]))
+    np.testing.assert_array_equal(filled[[0, 2]], p[[0, 2]])
+    assert filled[1, 2] == 0.6
+
+
+def test_the_bootstrap_is_seeded_and_draws_patients():
+    y, p = answers(120)
+    patients = [f"p{i // 2}" for i in range(120)]
+    one = bootstrap(y, p, patients, seed=1, repeats=100)
+    assert one == bootstrap(y, p, patients, seed=1, repeats=100)
+    assert one != bootstrap(y, p, patients, seed=2, repeats=100)
+    accuracy = one["accuracy"]
+    assert accuracy.value == scores(y, p).accuracy
+    assert accuracy.low < accuracy.value < accuracy.high
+    assert 0.05 < accuracy.high - accuracy.low < 0.35
+    single = bootstrap(y, p, ["same"] * 120, seed=1, repeats=5)["accuracy"]
+    assert single.low == single.high == single.value
+
+
+def test_the_interval_of_a_proportion_is_the_binomial_one():
+    rng = np.random.default_rng(0)
+    y = np.zeros(400, int)
+    y[0] = 1
+    p = np.where(rng.random(400)[:, None] < 0.7, np.eye(5)[0], np.eye(5)[1])
+    got = bootstrap(y, p, [str(i) for i in range(400)], seed=0, repeats=400)["accuracy"]
+    half = 1.96 * np.sqrt(got.value * (1 - got.value) / 400)
+    assert got.high - got.low == pytest.approx(2 * half, rel=0.2)

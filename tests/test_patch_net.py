@@ -1,0 +1,111 @@
+import time
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from calcigraph.config import default, paper
+from calcigraph.models import ConfirmNet, DescribeNet, build_networks, predict_patches
+from calcigraph.models.inverted_residual import InvertedResidual, folded, inverted_residuals
+from calcigraph.models.patch_net import ResidualBlock
+
+
+def nets(config):
+    torch.manual_seed(0)
+    both = build_networks(config)
+    return both.confirm, both.describe
+
+
+def patches_of(n, channels=2, size=14):
+    return np.random.default_rng(0).standard_normal((n, channels, size, size)).astype(np.float32)
+
+
+def warm(net, channels):
+    """Give the normalisations statistics of their own, so that folding them is not trivial."""
+    with torch.no_grad():
+        for _ in range(3):
+            net.train()(torch.as_tensor(2 + 3 * patches_of(64, channels)))
+    return net
+
+
+@pytest.mark.parametrize("config", [default(), paper()])
+def test_shapes_ranges_and_weights(config):
+    channels = len(config.patch.scales)
+    confirm, describe = nets(config)
+    probability = predict_patches(confirm, patches_of(5, channels))
+    features = predict_patches(describe, patches_of(5, channels))
+    assert probability.shape == (5,)
+    assert ((probability > 0) & (probability < 1)).all()
+    assert features.shape == (5, 64)
+    assert (features >= 0).all()
+    for net in (confirm, describe):
+        assert net(torch.as_tensor(patches_of(5, channels))).shape == (5,)
+        assert 50_000 < sum(p.numel() for p in net.parameters()) < 110_000
+
+
+def test_no_patches():
+    confirm, describe = nets(default())
+    assert predict_patches(confirm, patches_of(0)).shape == (0,)
+    assert predict_patches(describe, patches_of(0)).shape == (0, 64)
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_prediction_is_the_plain_network_in_inference_mode(which):
+    net = warm(nets(default())[which], 2)
+    patches = patches_of(70)
+    answers = predict_patches(net, patches, batch=16)
+    assert net.training
+    with torch.no_grad():
+        plain = net.eval().answer(torch.as_tensor(patches)).numpy()
+    np.testing.assert_allclose(answers, plain, atol=1e-5, rtol=1e-4)
+    np.testing.assert_allclose(answers, predict_patches(net, patches, batch=512), atol=1e-5, rtol=1e-4)
+
+
+def test_folding_leaves_no_normalisation_and_the_original_alone():
+    net = ConfirmNet(channels=1)
+    assert not any(isinstance(part, nn.BatchNorm2d) for part in folded(net).modules())
+    assert any(isinstance(part, nn.BatchNorm2d) for part in net.modules())
+
+
+def test_the_describing_network_has_six_convolutions_beside_its_skips():
+    net = DescribeNet(channels=1, visual_dim=64)
+    spatial = [m for m in net.modules() if isinstance(m, nn.Conv2d) and m.kernel_size == (3, 3)]
+    assert len(spatial) == 6
+    assert sum(isinstance(m, ResidualBlock) for m in net.modules()) == 3
+
+
+def test_an_inverted_residual_adds_what_came_in():
+    block = InvertedResidual(8, 8, stride=1, expand=6).eval()
+    nn.init.zeros_(block.body[-1][1].weight)
+    x = torch.randn(2, 8, 7, 7)
+    torch.testing.assert_close(block(x), x)
+    assert not InvertedResidual(8, 8, stride=2, expand=6).skips
+
+
+def test_the_blocks_serve_a_full_mobilenet_v2():
+    rows = [
+        (1, 16, 1, 1),
+        (6, 24, 2, 2),
+        (6, 32, 3, 2),
+        (6, 64, 4, 2),
+        (6, 96, 3, 1),
+        (6, 160, 3, 2),
+        (6, 320, 1, 1),
+    ]
+    blocks = inverted_residuals(32, rows)
+    # torchvision's MobileNetV2 has 2,223,872 weights without classifier: stem 928, last 1x1 convolution 412,160.
+    assert sum(p.numel() for p in blocks.parameters()) == 2_223_872 - 928 - 412_160
+    assert blocks.eval()(torch.zeros(1, 32, 32, 32)).shape == (1, 320, 2, 2)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("which", [0, 1])
+def test_4000_patches_take_less_than_two_fifths_of_a_second(which):
+    net, patches = nets(default())[which], patches_of(4000)
+    times = []
+    for _ in range(5):
+        started = time.perf_counter()
+        predict_patches(net, patches)
+        times.append(time.perf_counter() - started)
+    assert min(times) < 0.4
