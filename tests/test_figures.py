@@ -70,6 +70,14 @@ def test_ring_is_drawn_where_the_pixel_is(place, spacing_mm):
     assert np.abs(spot - ring).max() <= 2.0
 
 
+def test_without_an_answer_there_is_no_saliency_to_show():
+    image = hand_made.mammogram()
+    answer = hand_made.prediction(image, np.full((3, 2), 150.0), saliency=np.zeros(3), distribution=None)
+    (axes,) = figures.overlay(image, answer).axes  # no colour bar
+    nodes = next(c for c in axes.collections if c.get_gid() == "nodes")
+    assert np.ptp(np.asarray(nodes.get_edgecolor())[:, :3]) == 0
+
+
 def test_magnified_panel_shows_the_cluster_and_rings_leave_it_visible():
     image = hand_made.mammogram(rows=3000, cols=2200, spacing_mm=0.085)
     place = (1350, 700)
@@ -106,8 +114,8 @@ def test_scattered_calcifications_are_magnified_where_most_saliency_lies():
     assert 0 <= window.top < window.bottom <= 2000 and 0 <= window.left < window.right <= 2000
 
 
-@pytest.mark.parametrize("shape", [(30, 30), (60, 900), (900, 60), (1500, 1500), (2600, 1400)])
-@pytest.mark.parametrize("count", [0, 1, 2, 300])
+@pytest.mark.parametrize("shape", [(30, 30), (60, 900), (900, 60), (1600, 900)])
+@pytest.mark.parametrize("count", [0, 1, 300])
 def test_every_shape_and_count_can_be_drawn(shape, count, tmp_path):
     image = hand_made.mammogram(rows=shape[0], cols=shape[1], spacing_mm=0.1)
     points = np.random.default_rng(2).uniform(0, 1, (count, 2)) * (np.asarray(shape) - 1)

@@ -120,6 +120,7 @@ def predict(
     prepare_folder(out)
     _check_device(device)
     start = time.perf_counter()
+    from calcigraph.checkpoint import find_model
     from calcigraph.pipeline import Pipeline
 
     pipeline = Pipeline.from_pretrained(model, device=device)
@@ -133,17 +134,13 @@ def predict(
                 spacing_mm=spacing,
                 write_candidates=candidates,
                 on_done=on_done,
-                model_digest=weights_digest(_weights() / model if not Path(model).is_dir() else Path(model)),
+                model_digest=weights_digest(find_model(model)),
                 model_seconds=model_seconds,
             )
     except KeyboardInterrupt:
         raise _Interrupted(f"results so far are in {out}; the same command goes on from there") from None
     _show_batch(batch)
     raise typer.Exit(batch.exit_code)
-
-
-def _weights() -> Path:
-    return Path(__file__).parent / "weights"
 
 
 def _check_device(name: str) -> None:
@@ -260,7 +257,7 @@ def info() -> None:
 
     for name, version in versions().items():
         print(f"{name:<24} {version}")
-    weights = _weights()
+    weights = Path(__file__).parent / "weights"
     models = sorted(path.name for path in weights.glob("*") if any(path.glob("*.safetensors")))
     print(f"{'models':<24} {', '.join(models) or 'none'}")
     print(f"{'weights in':<24} {weights}")

@@ -131,7 +131,7 @@ class Config:
     network: NetworkConfig = field(default_factory=NetworkConfig)
     patch_training: TrainingConfig = field(
         default_factory=lambda: TrainingConfig(
-            epochs=12, batch_size=256, learning_rate=2e-3, focal_gamma=0.0, augment=True
+            epochs=6, batch_size=256, learning_rate=2e-3, focal_gamma=0.0, augment=True
         )
     )
     graph_training: TrainingConfig = field(

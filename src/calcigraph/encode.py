@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ from calcigraph.detect import detect_candidates
 from calcigraph.graph import CalcificationGraph, build_graph
 from calcigraph.lexicon import Distribution
 from calcigraph.models import Networks, predict_patches
-from calcigraph.records import Breast, Mammogram
+from calcigraph.records import Breast, Candidates, Mammogram
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,6 @@ def encode(
     config: Config,
     networks: Networks,
     *,
-    distribution: Distribution | None = None,
     device: str | torch.device = "cpu",
 ) -> Encoding:
     """Detect, confirm, describe and connect; 0 and 1 calcifications are ordinary cases.
@@ -54,12 +53,39 @@ def encode(
         mammogram: one view.
         config: settings of every stage.
         networks: `confirm` and `describe` are used.
+        device: where the patch networks run.
+    """
+    started = time.perf_counter()
+    breast, candidates = detect_candidates(mammogram, config)
+    seconds = {"detect": time.perf_counter() - started}
+    encoding = encode_candidates(
+        breast, candidates, config, networks, extent_mm=extent_mm(mammogram), device=device
+    )
+    return replace(encoding, seconds=seconds | encoding.seconds)
+
+
+def encode_candidates(
+    breast: Breast,
+    candidates: Candidates,
+    config: Config,
+    networks: Networks,
+    *,
+    extent_mm: tuple[float, float],
+    distribution: Distribution | None = None,
+    device: str | torch.device = "cpu",
+) -> Encoding:
+    """Confirm, describe and connect candidates that were detected before; see `encode`.
+
+    Args:
+        breast: of the image.
+        candidates: of the image.
+        config: settings of every stage.
+        networks: `confirm` and `describe` are used.
+        extent_mm: (rows, cols) of the image.
         distribution: the true answer, put into the graph for training.
         device: where the patch networks run.
     """
     seconds: dict[str, float] = {}
-    with _timed(seconds, "detect"):
-        breast, candidates = detect_candidates(mammogram, config)
     with _timed(seconds, "confirm"):
         probability = predict_patches(networks.confirm, candidates.patches, device=device)
         table = candidates.table.assign(probability=probability.astype(np.float64))
@@ -71,7 +97,7 @@ def encode(
         graph = build_graph(
             calcifications,
             visual,
-            mammogram_extent_mm=_extent_mm(mammogram),
+            mammogram_extent_mm=extent_mm,
             breast=breast,
             config=config.graph,
             distribution=distribution,
@@ -94,7 +120,8 @@ def select_nodes(table: pd.DataFrame, config: ConfirmConfig) -> NDArray[np.int64
     return order[alive]
 
 
-def _extent_mm(mammogram: Mammogram) -> tuple[float, float]:
+def extent_mm(mammogram: Mammogram) -> tuple[float, float]:
+    """Height and width of a mammogram in mm."""
     rows, cols = mammogram.shape
     return rows * mammogram.spacing_mm[0], cols * mammogram.spacing_mm[1]
 

@@ -64,7 +64,7 @@ def overlay(mammogram: Mammogram, prediction: Prediction) -> Figure:
         A figure outside of pyplot's global state; `savefig` writes it at `DPI`, about 1,350 px tall.
     """
     points_px = prediction.calcifications[["row_px", "col_px"]].to_numpy(dtype=np.float64)
-    saliency = prediction.calcifications["saliency"].to_numpy(dtype=np.float64)
+    saliency = _saliency(prediction)
     panels = _layout(mammogram, zoom_window(mammogram, points_px, saliency))
     height_px = CAPTION_PX + max(p.size_px[0] for p in panels) + FOOTER_PX
     # Below this width the caption would not fit beside a narrow image.
@@ -80,6 +80,12 @@ def overlay(mammogram: Mammogram, prediction: Prediction) -> Figure:
     if np.isfinite(saliency).any():
         _colour_bar(figure, panels[-1])
     return figure
+
+
+def _saliency(prediction: Prediction) -> NDArray[np.float64]:
+    """Return (n,) saliencies; NaN where there was no answer for them to weigh in."""
+    values = prediction.calcifications["saliency"].to_numpy(dtype=np.float64)
+    return values if prediction.distribution is not None else np.full_like(values, np.nan)
 
 
 def _layout(mammogram: Mammogram, zoom: Window | None) -> list[_Panel]:
@@ -136,7 +142,7 @@ def _draw_graph(
     edges = _edges(points_px, prediction.edge_index, rings_px / 2 + width, panel)
     lines = LineCollection(edges, colors=EDGE, linewidths=0.4 * width, alpha=0.5, gid="edges")
     axes.add_collection(lines, autolim=False)
-    saliency = table["saliency"].to_numpy(dtype=np.float64)
+    saliency = _saliency(prediction)
     order = np.argsort(np.nan_to_num(saliency, nan=-1.0), kind="stable")
     area_pt = (rings_px[order] * 72 / DPI) ** 2
     for colours, line, gid in (

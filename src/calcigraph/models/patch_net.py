@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from calcigraph.models.inverted_residual import conv_norm, folded, inverted_residuals
 
 CONFIRM_ROWS = ((1, 16, 1, 1), (4, 24, 1, 2), (4, 32, 1, 1), (4, 48, 1, 2))
-"""(expand, channels, repeats, stride) of the confirming network's inverted residuals: 14 → 14 → 7 → 7 → 4 → 4."""
+"""(expand, channels, repeats, stride) of the confirming network's inverted residuals: 14 → 14 → 7 → 7 → 4."""
 
 DESCRIBE_WIDTHS = (16, 32)
 """Channels of the describing network's first two blocks; the third has as many as the visual features."""
@@ -19,7 +19,7 @@ DESCRIBE_WIDTHS = (16, 32)
 class ConfirmNet(nn.Module):
     """f_CNN of equation 2: a narrow MobileNet that says whether a patch shows a calcification.
 
-    The paper gives no widths ("MobileNet"); these suit a patch of 14 pixels (about 0.07 M weights).
+    The paper gives no widths ("MobileNet"); these suit a patch of 14 pixels (about 0.03 M weights).
 
     Shapes:
         patches (n, channels, size, size) float32, normalised → logits (n,).

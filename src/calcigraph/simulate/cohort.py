@@ -19,7 +19,7 @@ import pandas as pd
 from calcigraph.errors import BadConfig, BadManifest
 from calcigraph.io.manifest import Case, write_manifest
 from calcigraph.io.tables import write_table
-from calcigraph.io.truth import truth_path
+from calcigraph.io.truth import truth_path, write_truth
 from calcigraph.lexicon import View
 from calcigraph.simulate.acquire import Acquisition, draw_acquisition
 from calcigraph.simulate.anatomy import grow_breast

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from calcigraph.graph import CalcificationGraph, Frame, assemble, frame_of
 from calcigraph.metrics import multiclass_auc
 from calcigraph.models import DistributionNet, focal_loss
 from calcigraph.training.loop import FitResult, fit
-from calcigraph.training.sampling import split_by_patient
+from calcigraph.training.sampling import split_patients
 from calcigraph.training.state import EpochReport
 
 DROPPED_AT_MOST = 0.25
@@ -105,6 +105,7 @@ def train_distribution_network(
     graphs: Sequence[CalcificationGraph],
     patients: Sequence[str],
     *,
+    held_out: Collection[str] | None = None,
     graph_config: GraphConfig,
     recipe: TrainingConfig,
     seed: int,
@@ -117,10 +118,13 @@ def train_distribution_network(
     Args:
         net: with fresh weights, or those to go on from.
         graphs: with `y`.
-        patients: of each graph; a share of them is held out, and judged by the macro one-vs-rest AUC.
+        patients: of each graph.
+        held_out: the patients who do not train, judged by the macro one-vs-rest AUC; a share of them unless given.
         graph_config: with which the graphs were built, to build varied ones.
     """
-    split = split_by_patient(patients, labels_of(graphs), share=recipe.validation_share, seed=seed)
+    split = split_patients(
+        patients, labels_of(graphs), held_out=held_out, share=recipe.validation_share, seed=seed
+    )
 
     def loss(logits: Tensor, target: Tensor) -> Tensor:
         return focal_loss(logits, target, gamma=recipe.focal_gamma, output=net.output)

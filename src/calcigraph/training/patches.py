@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from calcigraph.config import TrainingConfig
 from calcigraph.metrics import binary_auc
 from calcigraph.models import ConfirmNet, DescribeNet, focal_loss
 from calcigraph.training.loop import FitResult, fit
-from calcigraph.training.sampling import split_by_patient
+from calcigraph.training.sampling import split_patients
 from calcigraph.training.state import EpochReport
 
 Patches = NDArray[np.float32]
@@ -73,6 +73,7 @@ def train_patch_network(
     labels: NDArray[np.int64],
     patients: Sequence[str],
     *,
+    held_out: Collection[str] | None = None,
     recipe: TrainingConfig,
     seed: int,
     run_dir: Path,
@@ -85,10 +86,11 @@ def train_patch_network(
         net: with fresh weights, or those to go on from.
         patches: (n, channels, size, size).
         labels: (n,) 1 for a calcification, 0 for what only looks like one.
-        patients: of each patch; a share of them is held out, and judged by AUC.
+        patients: of each patch.
+        held_out: the patients who do not train, judged by AUC; a share of them unless given.
     """
     labels = np.asarray(labels, np.int64)
-    split = split_by_patient(patients, labels, share=recipe.validation_share, seed=seed)
+    split = split_patients(patients, labels, held_out=held_out, share=recipe.validation_share, seed=seed)
 
     def loss(logits: Tensor, target: Tensor) -> Tensor:
         return focal_loss(logits[:, None], target[:, None], gamma=recipe.focal_gamma, output="sigmoid")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,6 +40,21 @@ def split_by_patient(patients: Sequence[str], labels: NDArray[np.int64], *, shar
         members = rng.permutation(np.flatnonzero(classes == each))
         held[members[: min(round(share * len(members)), len(members) - 1)]] = True
     out = held[patient] if len(names) else np.zeros(0, np.bool_)
+    return Split(training=np.flatnonzero(~out), validation=np.flatnonzero(out))
+
+
+def split_patients(
+    patients: Sequence[str],
+    labels: NDArray[np.int64],
+    *,
+    held_out: Collection[str] | None,
+    share: float,
+    seed: int,
+) -> Split:
+    """Split by the patients given as held out, or, where None are given, by `split_by_patient`."""
+    if held_out is None:
+        return split_by_patient(patients, labels, share=share, seed=seed)
+    out = np.array([patient in held_out for patient in patients], dtype=np.bool_)
     return Split(training=np.flatnonzero(~out), validation=np.flatnonzero(out))
 
 

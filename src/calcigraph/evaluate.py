@@ -1,0 +1,172 @@
+"""A model against a data set with known answers: predictions, scores with intervals, figures."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from calcigraph.errors import BadManifest, CalcigraphError
+from calcigraph.figures import confusion_matrix, roc_curves
+from calcigraph.froc import Detection, MarkedImage, detection_at, froc, match_marks
+from calcigraph.io import Case, Dataset
+from calcigraph.io.tables import write_table, write_text
+from calcigraph.lexicon import DISTRIBUTIONS, RESEARCH_USE
+from calcigraph.metrics import Interval, Scores, bootstrap, constant_answer, fill_unanswered
+from calcigraph.metrics import confusion_matrix as count_confusions
+from calcigraph.pipeline import Pipeline
+from calcigraph.records import Prediction
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores of a model on a data set.
+
+    Attributes:
+        distribution: metrics with bootstrap intervals by patient; None where no label is known.
+        constant: the same metrics of always answering the most frequent class.
+        unanswered: labelled images in which too little was found to name a distribution; they count as
+            answered with the class shares.
+        detection: at the model's threshold; None where no truth is known.
+        failures: image id → why it could not be read.
+    """
+
+    distribution: dict[str, Interval] | None
+    constant: Scores | None
+    unanswered: int
+    detection: Detection | None
+    failures: dict[str, str]
+
+
+@dataclass(frozen=True)
+class _Judged:
+    case: Case
+    prediction: Prediction
+    marked: MarkedImage | None
+
+
+def evaluate_model(
+    pipeline: Pipeline,
+    dataset: Dataset,
+    out: Path,
+    *,
+    seed: int = 0,
+    report: Callable[[int, int], None] = lambda done, total: None,
+) -> Evaluation:
+    """Predict every image of a data set and write `predictions.csv`, `metrics.json`, `froc.csv` and `figures/`.
+
+    Args:
+        pipeline: the model.
+        dataset: where its manifest marks images `test`, only these.
+        out: folder for the results.
+        seed: of the bootstrap.
+        report: called with images done and images in all.
+
+    Raises:
+        BadManifest: not one image could be read.
+    """
+    cases = [case for case in dataset.cases if case.split == "test"] or list(dataset.cases)
+    judged, failures = [], {}
+    for number, case in enumerate(cases, start=1):
+        try:
+            judged.append(_judge(pipeline, dataset, case))
+        except CalcigraphError as error:
+            failures[case.image_id] = str(error)
+        report(number, len(cases))
+    if not judged:
+        raise BadManifest(
+            f"no readable image in {dataset.folder}", allowed="at least one", do="run calcigraph check"
+        )
+    write_table(out / "predictions.csv", _table(judged))
+    labelled = [one for one in judged if one.case.distribution is not None]
+    marked = [one.marked for one in judged if one.marked is not None]
+    evaluation = Evaluation(
+        distribution=_score(labelled, seed) if labelled else None,
+        constant=constant_answer(_labels(labelled)) if labelled else None,
+        unanswered=sum(one.prediction.distribution is None for one in labelled),
+        detection=detection_at(marked, pipeline.config.confirm.threshold) if marked else None,
+        failures=failures,
+    )
+    _write(out, evaluation, labelled, marked, pipeline, dataset)
+    return evaluation
+
+
+def _judge(pipeline: Pipeline, dataset: Dataset, case: Case) -> _Judged:
+    mammogram = dataset.read(case)
+    prediction = pipeline.predict(mammogram)
+    truth = dataset.truth(case)
+    if truth is None:
+        return _Judged(case, prediction, None)
+    marked = match_marks(
+        prediction.candidates, truth, spacing_mm=mammogram.spacing_mm, area_cm2=prediction.breast.area_cm2
+    )
+    return _Judged(case, prediction, marked)
+
+
+def _labels(labelled: Sequence[_Judged]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    return np.array([one.case.distribution.index for one in labelled if one.case.distribution is not None])
+
+
+def _probabilities(labelled: Sequence[_Judged]) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    """Probabilities (n, 5), the class shares where there was no answer."""
+    given = np.array([[one.prediction.probabilities[name] for name in DISTRIBUTIONS] for one in labelled])
+    labels = _labels(labelled)
+    return fill_unanswered(given, np.bincount(labels, minlength=len(DISTRIBUTIONS)) / len(labels))
+
+
+def _score(labelled: Sequence[_Judged], seed: int) -> dict[str, Interval]:
+    patients = [one.case.patient_id for one in labelled]
+    return bootstrap(_labels(labelled), _probabilities(labelled), patients, seed=seed)
+
+
+def _table(judged: Sequence[_Judged]) -> pd.DataFrame:
+    rows = [
+        {
+            "image_id": one.case.image_id,
+            "patient_id": one.case.patient_id,
+            "truth": one.case.distribution,
+            "distribution": one.prediction.distribution,
+            **{f"p_{name}": one.prediction.probabilities[name] for name in DISTRIBUTIONS},
+            "n_calcifications": len(one.prediction.calcifications),
+        }
+        for one in judged
+    ]
+    return pd.DataFrame(rows)
+
+
+def _write(
+    out: Path,
+    evaluation: Evaluation,
+    labelled: Sequence[_Judged],
+    marked: Sequence[MarkedImage],
+    pipeline: Pipeline,
+    dataset: Dataset,
+) -> None:
+    found = {
+        "notice": RESEARCH_USE,
+        "model": pipeline.model_name,
+        "dataset": {"name": dataset.name, "source": dataset.source},
+        "protocol": "every image predicted once; 95 % bootstrap intervals, patients drawn with replacement",
+        **asdict(evaluation),
+    }
+    write_text(out / "metrics.json", json.dumps(_without_nan(found), indent=2) + "\n")
+    if marked:
+        write_table(out / "froc.csv", froc(marked))
+    if labelled:
+        (out / "figures").mkdir(parents=True, exist_ok=True)
+        labels, probabilities = _labels(labelled), _probabilities(labelled)
+        counts = count_confusions(labels, probabilities.argmax(axis=1))
+        confusion_matrix(counts, DISTRIBUTIONS).savefig(out / "figures" / "confusion_matrix.png")
+        roc_curves(labels, probabilities, DISTRIBUTIONS).savefig(out / "figures" / "roc_curves.png")
+
+
+def _without_nan(value: object) -> object:
+    """JSON knows no NaN."""
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    return None if isinstance(value, float) and math.isnan(value) else value

@@ -1,0 +1,103 @@
+"""How well calcifications are found: the share of true ones against false marks per cm² (FROC)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from calcigraph.detect.matching import is_visible, targets
+from calcigraph.records import Points
+
+MATCH_MM = 0.5
+"""A mark within this distance of a true calcification has found it."""
+
+
+@dataclass(frozen=True)
+class MarkedImage:
+    """Marks of one image beside its truth.
+
+    Attributes:
+        found: (t,) highest probability of a mark within reach of each visible true calcification; -1 without.
+        false: (f,) probability of each mark that lies near no true calcification, visible or not.
+        area_cm2: area of the breast.
+    """
+
+    found: NDArray[np.float64]
+    false: NDArray[np.float64]
+    area_cm2: float
+
+
+@dataclass(frozen=True)
+class Detection:
+    """Detection over several images, at one threshold.
+
+    Attributes:
+        images: their number.
+        targets: visible true calcifications.
+        true_positive_rate: share of them found.
+        false_per_cm2: false marks per cm² of breast.
+        false_per_image: false marks per image.
+    """
+
+    images: int
+    targets: int
+    true_positive_rate: float
+    false_per_cm2: float
+    false_per_image: float
+
+
+def match_marks(
+    marks: pd.DataFrame, truth: pd.DataFrame, *, spacing_mm: tuple[float, float], area_cm2: float
+) -> MarkedImage:
+    """Compare marks (`row_mm, col_mm, probability`) with a truth table (`row_px, col_px`, …).
+
+    A look-alike that is marked counts as a false mark; a true calcification that nobody can see counts not at all.
+    """
+    known = targets(truth)
+    centres = known[["row_px", "col_px"]].to_numpy(np.float64) * np.asarray(spacing_mm)
+    places = marks[["row_mm", "col_mm"]].to_numpy(np.float64)
+    probability = marks["probability"].to_numpy(np.float64)
+    visible = centres[is_visible(known)]
+    found = np.array(
+        [max(probability[near], default=-1.0) for near in _near(visible, places)], dtype=np.float64
+    )
+    lonely = np.array([not near for near in _near(places, centres)], dtype=bool)
+    return MarkedImage(found, probability[lonely], area_cm2)
+
+
+def _near(points: Points, others: Points) -> list[list[int]]:
+    """Indices of the others within reach of each point."""
+    if not len(points) or not len(others):
+        return [[] for _ in points]
+    return cKDTree(points).query_ball_tree(cKDTree(others), MATCH_MM)
+
+
+def detection_at(images: Sequence[MarkedImage], threshold: float) -> Detection:
+    """Pool the images at a threshold; rates are NaN where nothing can be counted."""
+    hits = sum(int((image.found >= threshold).sum()) for image in images)
+    known = sum(len(image.found) for image in images)
+    false = sum(int((image.false >= threshold).sum()) for image in images)
+    area = sum(image.area_cm2 for image in images)
+    return Detection(
+        images=len(images),
+        targets=known,
+        true_positive_rate=hits / known if known else float("nan"),
+        false_per_cm2=false / area if area else float("nan"),
+        false_per_image=false / len(images) if images else float("nan"),
+    )
+
+
+def froc(
+    images: Sequence[MarkedImage], *, thresholds: Sequence[float] = tuple(np.linspace(0, 1, 51))
+) -> pd.DataFrame:
+    """Return the curve: `threshold, true_positive_rate, false_per_cm2`, one row per threshold."""
+    rows = [(threshold, detection_at(images, threshold)) for threshold in thresholds]
+    return pd.DataFrame(
+        [(threshold, at.true_positive_rate, at.false_per_cm2) for threshold, at in rows],
+        columns=["threshold", "true_positive_rate", "false_per_cm2"],
+    )

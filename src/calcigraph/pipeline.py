@@ -1,0 +1,104 @@
+"""A trained model as one object: a mammogram in, a prediction out."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from calcigraph.checkpoint import find_model, load_model
+from calcigraph.config import Config
+from calcigraph.encode import Encoding, encode
+from calcigraph.explain import node_saliency
+from calcigraph.lexicon import DISTRIBUTIONS, Distribution
+from calcigraph.models import Networks, predict_logits
+from calcigraph.records import Mammogram, Prediction, no_probabilities
+
+MAX_TRAINED_PITCH_MM = 0.125
+"""Coarser images, such as digitised film at 0.2 mm, show small calcifications no longer."""
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A model that is ready to predict.
+
+    Attributes:
+        config: its settings.
+        networks: its networks, in inference mode on `device`.
+        temperature: by which the distribution's logits are divided.
+        model_name: as given to `from_pretrained`.
+        device: where the networks run.
+    """
+
+    config: Config
+    networks: Networks
+    temperature: float = 1.0
+    model_name: str = ""
+    device: str = "cpu"
+
+    @classmethod
+    def from_pretrained(cls, name_or_folder: str | Path = "default", *, device: str = "cpu") -> Pipeline:
+        """Load a shipped model by its name, or any model folder; nothing comes from the network.
+
+        Raises:
+            BadModel: no such model, or a damaged one.
+        """
+        config, networks, temperature = load_model(find_model(name_or_folder))
+        for network in (networks.confirm, networks.describe, networks.distribution):
+            network.to(device).eval()
+        return cls(config, networks, temperature, str(name_or_folder), device)
+
+    def predict(self, mammogram: Mammogram) -> Prediction:
+        """Find the calcifications of one view, name their distribution and say which of them decided it.
+
+        Without enough calcifications (`config.confirm.at_least`) there is no distribution, and a warning.
+        """
+        encoding = encode(mammogram, self.config, self.networks, device=self.device)
+        started = time.perf_counter()
+        count = len(encoding.calcifications)
+        enough = count >= self.config.confirm.at_least
+        probabilities = self._name(encoding) if enough else no_probabilities()
+        named = max(probabilities, key=lambda name: probabilities[name]) if enough else None
+        classified = time.perf_counter()
+        saliency = self._explain(encoding, named)
+        return Prediction(
+            image_id=mammogram.image_id,
+            distribution=named,
+            probabilities=probabilities,
+            calcifications=encoding.calcifications.assign(saliency=saliency.astype(np.float64)),
+            candidates=encoding.candidates,
+            edge_index=encoding.graph.edge_index.numpy(),
+            breast=encoding.breast,
+            warnings=self._warnings(mammogram, encoding),
+            seconds=encoding.seconds
+            | {"classify": classified - started, "explain": time.perf_counter() - classified},
+        )
+
+    def _name(self, encoding: Encoding) -> dict[Distribution, float]:
+        network = self.networks.distribution
+        logits = torch.as_tensor(predict_logits(network, [encoding.graph], device=self.device))
+        probabilities = network.probabilities(logits, temperature=self.temperature)[0].tolist()
+        return dict(zip(DISTRIBUTIONS, probabilities, strict=True))
+
+    def _explain(self, encoding: Encoding, named: Distribution | None) -> NDArray[np.float32]:
+        if named is None:
+            return np.zeros(len(encoding.calcifications), dtype=np.float32)
+        return node_saliency(self.networks.distribution, encoding.graph, target=named.index)
+
+    def _warnings(self, mammogram: Mammogram, encoding: Encoding) -> tuple[str, ...]:
+        found, needed = len(encoding.calcifications), self.config.confirm.at_least
+        said = []
+        if np.ptp(mammogram.pixels) == 0:
+            said.append("breast: the image has a single grey value")
+        elif encoding.breast.fills_image:
+            said.append("breast: no background found; the whole image was searched")
+        if found < needed:
+            said.append(f"distribution: {found} calcifications found, {needed} needed to name one")
+        if max(mammogram.spacing_mm) > MAX_TRAINED_PITCH_MM:
+            pitch = max(mammogram.spacing_mm)
+            said.append(f"detector: pixel pitch {pitch:.3g} mm is coarser than any it was trained on")
+        return tuple(said)

@@ -1,0 +1,133 @@
+"""The candidates of a whole data set, detected once, labelled by the truth and kept in the run folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from calcigraph.config import Config
+from calcigraph.detect import detect_candidates
+from calcigraph.detect.matching import Label, label_candidates
+from calcigraph.encode import extent_mm
+from calcigraph.errors import BadManifest
+from calcigraph.io import Case, Dataset
+from calcigraph.records import CANDIDATE_COLUMNS, Breast, Candidates
+
+
+@dataclass(frozen=True)
+class LabelledImage:
+    """One image's candidates, as training needs them.
+
+    Attributes:
+        breast: without its mask.
+        candidates: all of them; patches as float16.
+        labels: (n,) `Label` values; all doubtful where the data set knows no truth for the image.
+        extent_mm: (rows, cols) of the image.
+    """
+
+    breast: Breast
+    candidates: Candidates
+    labels: NDArray[np.int8]
+    extent_mm: tuple[float, float]
+
+
+def detect_dataset(
+    dataset: Dataset,
+    config: Config,
+    folder: Path,
+    *,
+    report: Callable[[int, int], None] = lambda done, total: None,
+) -> None:
+    """Detect and label the candidates of every image, one file each; what is there already is not made again.
+
+    Raises:
+        UnreadableImage, BadManifest: an image or its truth cannot be used.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    missing = [case for case in dataset.cases if not _path(folder, case).exists()]
+    done = len(dataset) - len(missing)
+    report(done, len(dataset))
+    work = partial(_detect_case, dataset=dataset, config=config, folder=folder)
+    workers = min(os.cpu_count() or 1, max(1, len(missing)))
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
+        for count, _ in enumerate(pool.map(work, missing), start=done + 1):
+            report(count, len(dataset))
+
+
+def load_image(folder: Path, case: Case) -> LabelledImage:
+    """Read what `detect_dataset` left for a case."""
+    with np.load(_path(folder, case), allow_pickle=False) as file:
+        table = pd.DataFrame(file["table"], columns=list(CANDIDATE_COLUMNS))
+        nipple, axis, extent = (
+            tuple(map(float, file[name])) for name in ("nipple_mm", "depth_axis", "extent_mm")
+        )
+        breast = Breast(
+            mask=np.zeros((0, 0), dtype=bool),
+            outline_px=np.empty((0, 2)),
+            area_cm2=float(file["area_cm2"]),
+            nipple_mm=(nipple[0], nipple[1]),
+            depth_axis=(axis[0], axis[1]),
+            fills_image=bool(file["fills_image"]),
+        )
+        return LabelledImage(
+            breast, Candidates(table, file["patches"]), file["labels"], (extent[0], extent[1])
+        )
+
+
+def _one_thread() -> None:
+    cv2.setNumThreads(1)
+
+
+def _path(folder: Path, case: Case) -> Path:
+    return folder / f"{case.image_id}.npz"
+
+
+def _detect_case(case: Case, *, dataset: Dataset, config: Config, folder: Path) -> None:
+    mammogram = dataset.read(case)
+    breast, candidates = detect_candidates(mammogram, config)
+    truth = dataset.truth(case)
+    labels = np.full(len(candidates), Label.DOUBTFUL, dtype=np.int8)
+    if truth is not None:
+        labels = label_candidates(candidates.table, truth, spacing_mm=mammogram.spacing_mm)
+    path = _path(folder, case)
+    partial_path = path.with_name(f".{path.name}")
+    with partial_path.open("wb") as file:
+        np.savez(
+            file,
+            table=candidates.table.to_numpy(np.float64),
+            patches=candidates.patches.astype(np.float16),
+            labels=labels,
+            extent_mm=extent_mm(mammogram),
+            nipple_mm=breast.nipple_mm,
+            depth_axis=breast.depth_axis,
+            area_cm2=breast.area_cm2,
+            fills_image=breast.fills_image,
+        )
+    partial_path.replace(path)
+
+
+def require_truth(dataset: Dataset) -> None:
+    """Refuse a data set on which a detector cannot be trained.
+
+    Raises:
+        BadManifest: no image of it has a truth table with a calcification.
+    """
+    for case in dataset.cases:
+        truth = dataset.truth(case)
+        if truth is not None and len(truth):
+            return
+    raise BadManifest(
+        f"data set {dataset.folder} without known calcifications",
+        allowed="truth/<image_id>.csv for at least some images",
+        do="add them, or keep a shipped detector with --detector",
+    )

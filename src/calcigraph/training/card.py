@@ -1,0 +1,55 @@
+"""The card of a trained model: what it is, what it was trained on, how well it did, and what it is not for."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from calcigraph.config import Config
+from calcigraph.io import Dataset
+from calcigraph.lexicon import RESEARCH_USE
+from calcigraph.metrics import Scores
+
+
+def write_card(dataset: Dataset, config: Config, held_out: Scores | None, *, temperature: float) -> str:
+    """Return MODEL_CARD.md of a model as its training leaves it; an evaluation elsewhere says more."""
+    return "\n".join(
+        [
+            f"# calcigraph model, preset `{config.preset}`",
+            "",
+            f"**{RESEARCH_USE}**",
+            "",
+            "It finds microcalcifications on one mammogram, connects them to a graph and names the BI-RADS",
+            "distribution: diffuse, regional, grouped, linear or segmental.",
+            "",
+            "## Training",
+            "",
+            f"- Data set: {dataset.name} ({len(dataset)} images).",
+            f"  Source: {dataset.source}. Licence: {dataset.licence}.",
+            f"- Seed {config.seed}; every setting is in `config.toml`.",
+            f"- Candidates are kept from a probability of {config.confirm.threshold:g} (best F1 on held-out images).",
+            f"- Temperature of the distribution's logits: {temperature:.3f}.",
+            "",
+            "## Held-out patients",
+            "",
+            *_held_out(held_out),
+            "",
+            "## Limits",
+            "",
+            "- A model trained on simulated mammograms has not been validated on patients.",
+            "- Film and pixel pitches above 0.1 mm are outside of what the shipped simulator shows.",
+            f"- Under {config.confirm.at_least} calcifications no distribution is named.",
+            "",
+        ]
+    )
+
+
+def _held_out(scores: Scores | None) -> list[str]:
+    if scores is None:
+        return ["Nobody was held out."]
+    return [
+        "They chose the epoch, the threshold and the temperature, so these numbers flatter the model.",
+        "",
+        "| metric | value |",
+        "|---|---|",
+        *(f"| {name.replace('_', ' ')} | {value:.3g} |" for name, value in asdict(scores).items()),
+    ]

@@ -1,0 +1,145 @@
+"""Training of the detector: both patch networks, with a second round on what the first took for calcifications."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calcigraph.config import Config
+from calcigraph.detect.matching import Label
+from calcigraph.io import Case
+from calcigraph.models import Networks, predict_patches
+from calcigraph.training.candidates import load_image
+from calcigraph.training.patches import Patches, train_patch_network
+from calcigraph.training.state import EpochReport
+
+FIRST_FALSE = 120
+"""False candidates per image in the first round, half of them the strongest, half at random."""
+
+MINED_FALSE = 80
+"""False candidates per image that the second round adds: those the first round believes in the most."""
+
+Report = Callable[[str, EpochReport], None]
+
+
+@dataclass(frozen=True)
+class PatchSet:
+    """Patches chosen to train on: (n, channels, size, size) float16, 0 or 1, and the patient of each."""
+
+    patches: Patches
+    labels: NDArray[np.int64]
+    patients: list[str]
+
+
+def train_detector(
+    networks: Networks,
+    config: Config,
+    cases: Sequence[Case],
+    candidates: Path,
+    *,
+    held_out: frozenset[str],
+    run: Path,
+    device: str,
+    report: Report,
+) -> Config:
+    """Train `confirm` and `describe` in place.
+
+    Args:
+        networks: with fresh weights.
+        config: recipe, seed, and the threshold to be replaced.
+        cases: images with known calcifications, of training and held-out patients.
+        candidates: folder of `detect_dataset`.
+        held_out: patients who do not train; the best epoch and the threshold are chosen on them.
+        run: folder for checkpoints and histories.
+        device: where to train.
+        report: called after each epoch with the network's name.
+
+    Returns:
+        the settings with the threshold of `choose_threshold`.
+    """
+
+    def train(name: str, chosen: PatchSet) -> None:
+        train_patch_network(
+            networks.describe if name == "describe" else networks.confirm,
+            chosen.patches,
+            chosen.labels,
+            chosen.patients,
+            held_out=held_out,
+            recipe=config.patch_training,
+            seed=config.seed,
+            run_dir=run / name,
+            device=device,
+            report=lambda epoch: report(name, epoch),
+        )
+
+    train("confirm-first", choose_patches(cases, candidates, seed=config.seed))
+    beliefs = believe(networks, cases, candidates, device=device)
+    chosen = choose_patches(cases, candidates, seed=config.seed, beliefs=beliefs)
+    train("confirm", chosen)
+    train("describe", chosen)
+    judges = [case for case in cases if case.patient_id in held_out] or list(cases)
+    threshold = choose_threshold(networks, judges, candidates, device=device)
+    return replace(config, confirm=replace(config.confirm, threshold=threshold))
+
+
+def believe(
+    networks: Networks, cases: Sequence[Case], candidates: Path, *, device: str
+) -> dict[str, NDArray[np.float32]]:
+    """Return the confirming network's probability of every candidate, by image id."""
+    return {
+        case.image_id: predict_patches(
+            networks.confirm, load_image(candidates, case).candidates.patches, device=device
+        )
+        for case in cases
+    }
+
+
+def choose_patches(
+    cases: Sequence[Case],
+    candidates: Path,
+    *,
+    seed: int,
+    beliefs: dict[str, NDArray[np.float32]] | None = None,
+) -> PatchSet:
+    """Take every true candidate and some false ones of each image; doubtful ones are left out."""
+    patches, labels, patients = [], [], []
+    for number, case in enumerate(cases):
+        image = load_image(candidates, case)
+        rng = np.random.default_rng([seed, number])
+        belief = None if beliefs is None else beliefs[case.image_id]
+        chosen = _choose(image.labels, belief, rng)
+        patches.append(image.candidates.patches[chosen])
+        labels.append(image.labels[chosen])
+        patients += [case.patient_id] * len(chosen)
+    return PatchSet(np.concatenate(patches), np.concatenate(labels).astype(np.int64), patients)
+
+
+def _choose(
+    labels: NDArray[np.int8], belief: NDArray[np.float32] | None, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Candidates come strongest first, so the first false ones are the strongest."""
+    false = np.flatnonzero(labels == Label.FALSE)
+    strongest, others = false[: FIRST_FALSE // 2], false[FIRST_FALSE // 2 :]
+    some = rng.choice(others, size=min(len(others), FIRST_FALSE // 2), replace=False)
+    parts = [np.flatnonzero(labels == Label.TRUE), strongest, some]
+    if belief is not None:
+        parts.append(false[np.argsort(-belief[false], kind="stable")[:MINED_FALSE]])
+    return np.unique(np.concatenate(parts))
+
+
+def choose_threshold(networks: Networks, cases: Sequence[Case], candidates: Path, *, device: str) -> float:
+    """Return the probability above which candidates are kept: the best F1 over all candidates of these images."""
+    beliefs = believe(networks, cases, candidates, device=device)
+    belief = np.concatenate([beliefs[case.image_id] for case in cases])
+    labels = np.concatenate([load_image(candidates, case).labels for case in cases])
+    belief, labels = belief[labels != Label.DOUBTFUL], labels[labels != Label.DOUBTFUL]
+    order = np.argsort(-belief, kind="stable")
+    hits = np.cumsum(labels[order] == Label.TRUE)
+    if not len(hits) or not hits[-1]:
+        return 0.5
+    f1 = 2 * hits / (np.arange(1, len(hits) + 1) + hits[-1])
+    return float(round(belief[order][int(np.argmax(f1))], 4))
