@@ -14,6 +14,7 @@ import pytest
 
 import hand_made
 from calcigraph import cli
+from calcigraph.cli.terminal import progress
 from calcigraph.errors import BadModel
 from calcigraph.io import Case, write_manifest
 from calcigraph.lexicon import RESEARCH_USE, Distribution
@@ -26,9 +27,12 @@ class Shell:
         self._monkeypatch, self._capsys = monkeypatch, capsys
         self.pipeline = hand_made.HandMadePipeline()
         self.asked_for: list[tuple[str, str]] = []
-        module = types.ModuleType("calcigraph.pipeline")
-        module.Pipeline = self  # type: ignore[attr-defined]
-        monkeypatch.setitem(sys.modules, "calcigraph.pipeline", module)
+        pipeline, checkpoint = (types.ModuleType(f"calcigraph.{name}") for name in ("pipeline", "checkpoint"))
+        pipeline.Pipeline = self  # type: ignore[attr-defined]
+        checkpoint.find_model = Path  # type: ignore[attr-defined]
+        checkpoint.shipped_models = lambda: {"default": Path("weights/default")}  # type: ignore[attr-defined]
+        for module in (pipeline, checkpoint):
+            monkeypatch.setitem(sys.modules, module.__name__, module)
 
     def from_pretrained(self, name: str = "default", *, device: str = "cpu") -> hand_made.HandMadePipeline:
         self.asked_for.append((name, device))
@@ -176,9 +180,10 @@ class Slow(hand_made.HandMadePipeline):
     @classmethod
     def from_pretrained(cls, name, *, device):
         return cls()
-module = types.ModuleType("calcigraph.pipeline")
-module.Pipeline = Slow
-sys.modules["calcigraph.pipeline"] = module
+for name in ("pipeline", "checkpoint"):
+    module = types.ModuleType("calcigraph." + name)
+    module.Pipeline, module.find_model = Slow, lambda name: __import__("pathlib").Path(name)
+    sys.modules["calcigraph." + name] = module
 sys.argv = ["calcigraph", "predict", {str(image)!r}, "--out", {str(tmp_path / "out")!r}, "--spacing", "0.5"]
 from calcigraph.cli import main
 main()
@@ -215,15 +220,17 @@ def test_check_of_no_data_set(shell, tmp_path):
 
 def test_info_and_version(shell):
     code, out, _ = shell("info")
-    assert code == 0 and "torch" in out and "cpu" in out and "weights" in out and RESEARCH_USE in out
+    assert code == 0 and "torch" in out and "cpu" in out and "weights/default" in out and RESEARCH_USE in out
     code, out, _ = shell("--version")
     assert code == 0 and out.startswith("calcigraph ")
 
 
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="no terminals on this system")
 def test_bar_on_a_terminal_only(capfd, monkeypatch):
-    with cli._progress(3) as on_done:
-        assert on_done is None
+    with progress(3) as move:
+        move(1, "one")
+    assert capfd.readouterr().err == ""
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    with cli._progress(1) as on_done:
-        assert on_done is not None
+    with progress(3) as move:
+        move(1, "one")
+    assert "1/3" in capfd.readouterr().err

@@ -73,8 +73,12 @@ def test_ring_is_drawn_where_the_pixel_is(place, spacing_mm):
 def test_without_an_answer_there_is_no_saliency_to_show():
     image = hand_made.mammogram()
     answer = hand_made.prediction(image, np.full((3, 2), 150.0), saliency=np.zeros(3), distribution=None)
-    (axes,) = figures.overlay(image, answer).axes  # no colour bar
-    nodes = next(c for c in axes.collections if c.get_gid() == "nodes")
+    drawn = figures.overlay(image, answer).axes
+    assert not any("saliency" in axes.get_ylabel() for axes in drawn)
+    assert any(
+        "saliency" in axes.get_ylabel() for axes in figures.overlay(image, hand_made.prediction(image)).axes
+    )
+    nodes = next(c for c in drawn[0].collections if c.get_gid() == "nodes")
     assert np.ptp(np.asarray(nodes.get_edgecolor())[:, :3]) == 0
 
 

@@ -109,7 +109,7 @@ def _judge(pipeline: Pipeline, dataset: Dataset, case: Case) -> _Judged:
 
 
 def _labels(labelled: Sequence[_Judged]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    return np.array([one.case.distribution.index for one in labelled if one.case.distribution is not None])
+    return np.array([one.case.distribution.place for one in labelled if one.case.distribution is not None])
 
 
 def _probabilities(labelled: Sequence[_Judged]) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:

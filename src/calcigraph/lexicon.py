@@ -22,7 +22,7 @@ class Distribution(StrEnum):
     SEGMENTAL = "segmental"
 
     @property
-    def index(self) -> int:
+    def place(self) -> int:
         """Place in every probability vector, 0 to 4."""
         return DISTRIBUTIONS.index(self)
 

@@ -87,7 +87,7 @@ class Pipeline:
     def _explain(self, encoding: Encoding, named: Distribution | None) -> NDArray[np.float32]:
         if named is None:
             return np.zeros(len(encoding.calcifications), dtype=np.float32)
-        return node_saliency(self.networks.distribution, encoding.graph, target=named.index)
+        return node_saliency(self.networks.distribution, encoding.graph, target=named.place)
 
     def _warnings(self, mammogram: Mammogram, encoding: Encoding) -> tuple[str, ...]:
         found, needed = len(encoding.calcifications), self.config.confirm.at_least

@@ -52,6 +52,7 @@ def label_candidates(
         return labels
     centres_mm = known[["row_px", "col_px"]].to_numpy() * np.asarray(spacing_mm)
     distance, nearest = cKDTree(centres_mm).query(table[["row_mm", "col_mm"]].to_numpy())
+    nearest = np.asarray(nearest, dtype=np.int64)
     near = distance <= np.maximum(REACH_MM, known["diameter_mm"].to_numpy()[nearest] / 2)
     labels[near] = np.where(is_visible(known)[nearest[near]], Label.TRUE, Label.DOUBTFUL)
     return labels

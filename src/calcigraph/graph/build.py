@@ -65,7 +65,7 @@ def build_graph(
         config=config,
     )
     if distribution is not None:
-        graph.y = torch.tensor([distribution.index])
+        graph.y = torch.tensor([distribution.place])
     return graph
 
 

@@ -91,7 +91,9 @@ def make_coarse(centre_mm: Points, rng: np.random.Generator) -> Calcification:
 
 
 def make_vascular(path_mm: Points, rng: np.random.Generator) -> list[Calcification]:
-    """Line both walls of a vessel with dashes ("tram tracks"); `path_mm` is (n, 3)."""
+    """Line both walls of a vessel with dashes ("tram tracks"); `path_mm` is (n, 3), and under 3 points make none."""
+    if len(path_mm) < 3:
+        return []
     half_width = rng.uniform(0.5, 1.2)
     along = np.gradient(path_mm, axis=0)
     along /= np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-9)

@@ -133,7 +133,7 @@ def _truth(
     table["kind"] = [str(c.kind) for c in calcifications]
     table["snr"] = snr
     inside = (pixels >= 0).all(axis=1) & (pixels <= np.array(shape[:2]) - 1).all(axis=1)
-    return table.loc[inside].reset_index(drop=True)
+    return table.iloc[np.flatnonzero(inside)].reset_index(drop=True)
 
 
 def _add_marker(pixels: FloatImage, laterality: Laterality, view: View, pitch: float) -> None:

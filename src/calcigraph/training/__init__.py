@@ -2,6 +2,7 @@
 
 from calcigraph.training.graphs import GraphExamples, augment_graph, train_distribution_network
 from calcigraph.training.loop import Examples, FitResult, fit
+from calcigraph.training.model import Reporter, TrainedModel, train_model
 from calcigraph.training.patches import PatchExamples, augment_patches, train_patch_network
 from calcigraph.training.sampling import Split, epoch_order, split_by_patient
 from calcigraph.training.state import EpochReport
@@ -13,7 +14,9 @@ __all__ = [
     "FitResult",
     "GraphExamples",
     "PatchExamples",
+    "Reporter",
     "Split",
+    "TrainedModel",
     "augment_graph",
     "augment_patches",
     "epoch_order",
@@ -21,5 +24,6 @@ __all__ = [
     "fit_temperature",
     "split_by_patient",
     "train_distribution_network",
+    "train_model",
     "train_patch_network",
 ]

@@ -141,7 +141,7 @@ def hold_out(cases: Sequence[Case], config: Config) -> frozenset[str]:
     marked = frozenset(case.patient_id for case in cases if case.split == "validation")
     if marked:
         return marked
-    classes = np.array([-1 if case.distribution is None else case.distribution.index for case in cases]) + 1
+    classes = np.array([-1 if case.distribution is None else case.distribution.place for case in cases]) + 1
     patients = [case.patient_id for case in cases]
     share = config.graph_training.validation_share
     split = split_by_patient(patients, classes, share=share, seed=config.seed)

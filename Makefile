@@ -1,0 +1,45 @@
+# Everything starts from a machine with Python 3.11, make and a package index.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+WEIGHTS := build/weights
+
+.PHONY: demo test check-long weights benchmarks lock clean
+
+demo: $(READY)  ## simulate, predict and report; ends with the path of the report
+	$(BIN)/calcigraph simulate --out build/demo --cases 1 --normals 1 --seed 12
+	$(BIN)/calcigraph predict build/demo/images --out demo_report
+
+test: $(READY)  ## lint, types, layering, doctests and tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -n 2 -m "not long"
+
+check-long: $(READY)  ## the tests that take minutes
+	$(BIN)/python -m pytest -m long
+
+weights: $(READY)  ## simulate, train and write the shipped model; resumes after being killed
+	$(BIN)/calcigraph simulate --out $(WEIGHTS)/cohort --cases 40 --normals 30 --seed 2026
+	$(BIN)/calcigraph train $(WEIGHTS)/cohort --out $(WEIGHTS)/run --seed 1
+	$(BIN)/calcigraph simulate --out $(WEIGHTS)/independent --cases 10 --normals 5 --seed 9001
+	$(BIN)/calcigraph evaluate $(WEIGHTS)/run $(WEIGHTS)/independent --out $(WEIGHTS)/evaluation
+	mkdir -p src/calcigraph/weights/default
+	cp $(WEIGHTS)/run/model/* src/calcigraph/weights/default/
+
+benchmarks: $(READY)  ## speed tables on this machine
+	$(BIN)/python benchmarks/speed.py
+
+lock: $(READY)  ## write what is installed as the lock file
+	$(BIN)/pip freeze --exclude-editable --exclude calcigraph | sed 's/+cpu$$//' > requirements.lock
+
+$(READY): pyproject.toml requirements.lock
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet -c requirements.lock torch
+	$(BIN)/pip install --quiet -c requirements.lock --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build demo_report

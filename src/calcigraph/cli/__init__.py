@@ -1,0 +1,63 @@
+"""The verbs, one module each. The only package that prints; heavy libraries are imported inside the verbs."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from calcigraph.cli import dataset, evaluate, info, predict, simulate, train
+from calcigraph.cli.terminal import INTERRUPTED, USAGE, Interrupted, app
+from calcigraph.errors import CalcigraphError
+
+VERBS = (predict, simulate, train, evaluate, dataset, info)
+"""Each has put its command into `app`."""
+
+# ClickException: typer has moved it about, but its place above BadParameter is fixed.
+_USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
+
+
+def main() -> None:
+    """Run the command line; every error that a user can mend is one line on standard error."""
+    for stream in (sys.stdout, sys.stderr):
+        # Names of files need not be text in the terminal's encoding.
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    try:
+        code = app(standalone_mode=False)
+    except CalcigraphError as error:
+        code = _complain(str(error))
+    except _USAGE_ERROR as error:
+        code = _complain(error.format_message())  # type: ignore[attr-defined]
+    except OSError as error:
+        code = _complain(f"{error.filename or ''} {error.strerror or error}")
+    except Interrupted as stop:
+        print(f"interrupted: {stop}", file=sys.stderr)
+        code = INTERRUPTED
+    else:
+        # typer turns Ctrl-C anywhere else into this code and says nothing.
+        if code == INTERRUPTED:
+            print("interrupted", file=sys.stderr)
+    sys.exit(code)
+
+
+def _complain(line: str) -> int:
+    print("error:", " ".join(line.split()), file=sys.stderr)
+    return USAGE
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"calcigraph {version('calcigraph')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Options before any verb."""

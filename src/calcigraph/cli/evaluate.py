@@ -1,0 +1,75 @@
+"""`calcigraph evaluate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from calcigraph.cli.terminal import SOME_FAILED, app, check_device, count, progress
+from calcigraph.lexicon import RESEARCH_USE
+
+if TYPE_CHECKING:
+    from calcigraph.evaluate import Evaluation
+
+SHOWN = ("accuracy", "balanced_accuracy", "macro_f1", "macro_auc", "kappa", "ece")
+
+
+@app.command()
+def evaluate(
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN|MODEL", help="Run folder, model folder or shipped model.", show_default=False
+        ),
+    ],
+    dataset: Annotated[
+        Path, typer.Argument(metavar="DATASET", help="A data set's folder.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the results.")],
+    seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N or mps.")] = "cpu",
+) -> None:
+    """Score a model on a data set with known answers.
+
+    Writes predictions.csv, metrics.json (bootstrap intervals by patient), froc.csv and figures. Exit codes: 0 all
+    done, 2 wrong usage, 3 some images failed (they are listed).
+    """
+    check_device(device)
+    from calcigraph.evaluate import evaluate_model
+    from calcigraph.io import read_dataset
+    from calcigraph.pipeline import Pipeline
+
+    data = read_dataset(dataset)
+    folder = Path(model) / "model"
+    pipeline = Pipeline.from_pretrained(folder if folder.is_dir() else model, device=device)
+    with progress(len(data)) as move:
+        result = evaluate_model(
+            pipeline, data, out, seed=seed, report=lambda done, total: move(done, "images")
+        )
+    _show(result)
+    print(f"{out}: predictions.csv, metrics.json, figures")
+    print(RESEARCH_USE)
+    if result.failures:
+        raise typer.Exit(SOME_FAILED)
+
+
+def _show(result: Evaluation) -> None:
+    for image_id, why in result.failures.items():
+        print(f"{image_id}: failed: {why}")
+    if result.distribution is not None and result.constant is not None:
+        number = int(result.distribution["n"].value)
+        print(f"distribution, {count(number, 'image')} ({result.unanswered} without an answer):")
+        for name in SHOWN:
+            at, constant = result.distribution[name], getattr(result.constant, name)
+            print(
+                f"  {name.replace('_', ' '):<18} {at.value:.3f} [{at.low:.3f}, {at.high:.3f}]"
+                f"   constant answer {constant:.3f}"
+            )
+    if result.detection is not None:
+        found = result.detection
+        print(
+            f"detection, {count(found.targets, 'visible calcification')} on {count(found.images, 'image')}: "
+            f"{found.true_positive_rate:.3f} found, {found.false_per_cm2:.3f} false marks per cm²"
+        )

@@ -1,0 +1,54 @@
+"""`calcigraph simulate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from calcigraph.cli.terminal import app, count, progress
+from calcigraph.errors import BadConfig
+
+
+@app.command()
+def simulate(
+    out: Annotated[Path, typer.Option(help="Folder for the data set; a rerun goes on from what is there.")],
+    cohort: Annotated[
+        str, typer.Option(help="`balanced`, or `twin`: the paper's 292 cases and 581 images.")
+    ] = "balanced",
+    cases: Annotated[int, typer.Option(help="Cases of each distribution (balanced).")] = 4,
+    normals: Annotated[int, typer.Option(help="Cases without a distribution (balanced).")] = 1,
+    seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = 0,
+    spacing: Annotated[
+        float | None,
+        typer.Option(metavar="MM", help="Pixel pitch; without it, one per case as machines have."),
+    ] = None,
+    file_format: Annotated[str, typer.Option("--format", help="`dicom` or `png` (16 bit).")] = "dicom",
+    workers: Annotated[int | None, typer.Option(help="Processes; one per core unless given.")] = None,
+) -> None:
+    """Simulate mammograms whose every calcification is known, as a data set.
+
+    Writes DICOM (or PNG) images of both views, the truth and the outline of every image, and a manifest.
+    """
+    from calcigraph.simulate import CohortOptions, plan_balanced, plan_twin, write_cohort
+
+    if cohort not in ("balanced", "twin"):
+        raise BadConfig(f"cohort {cohort!r}", allowed="balanced or twin", do="choose one of these")
+    if cohort == "balanced" and (min(cases, normals) < 0 or cases + normals == 0):
+        raise BadConfig(f"{cases} cases and {normals} normals", allowed="at least one case", do="raise one")
+    if workers is not None and workers < 1:
+        raise BadConfig(f"{workers} workers", allowed="1 or more", do="change --workers")
+    plan = plan_twin() if cohort == "twin" else plan_balanced(cases, normals)
+    options = CohortOptions(seed=seed, spacing_mm=spacing, file_format=file_format)
+    with progress(len(plan)) as move:
+        write_cohort(
+            out,
+            plan,
+            options,
+            name=f"Simulated mammograms, {cohort}",
+            workers=workers,
+            report=lambda done, total: move(done, "cases"),
+        )
+    images = sum(len(case.views) for case in plan)
+    print(f"{out}: {count(images, 'image')} of {count(len(plan), 'case')}; simulated, no patient")

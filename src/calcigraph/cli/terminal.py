@@ -1,0 +1,80 @@
+"""What the verbs share: the app, exit codes, devices and progress on a terminal."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import typer
+
+from calcigraph.errors import BadConfig
+from calcigraph.lexicon import RESEARCH_USE
+
+USAGE, SOME_FAILED, NOTHING_PROCESSED, INTERRUPTED = 2, 3, 4, 130
+
+app = typer.Typer(
+    help=f"Calcifications on mammograms as graphs, and their BI-RADS distribution. {RESEARCH_USE}",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+class Interrupted(Exception):  # noqa: N818
+    """Ctrl-C where there is more to say than that."""
+
+
+def check_device(name: str) -> None:
+    """Refuse a device that does not exist here.
+
+    Raises:
+        BadConfig: an unknown name, or a device this machine does not have.
+    """
+    if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", name):
+        raise BadConfig(
+            f"device {name!r}", allowed="cpu, cuda, cuda:N, mps", do="choose one of these with --device"
+        )
+    if name != "cpu" and name not in (present := devices()):
+        raise BadConfig(
+            f"device {name!r}, which is not here", allowed=", ".join(present), do="choose one of these"
+        )
+
+
+def devices() -> list[str]:
+    """Names of the devices of this machine."""
+    import torch
+
+    cuda = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+    return [
+        "cpu",
+        *(["cuda", *cuda] if cuda else []),
+        *(["mps"] if torch.backends.mps.is_available() else []),
+    ]
+
+
+@contextmanager
+def progress(total: int) -> Iterator[Callable[[int, str], None]]:
+    """Show a bar on a terminal; in a pipe or a log, nothing. It is moved by (how many are done, a description)."""
+    if not sys.stderr.isatty():
+        yield lambda done, description: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.description}", markup=False),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda done, description: bar.update(task, completed=done, description=description)
+
+
+def count(number: int, noun: str) -> str:
+    """Write a number with its noun, such as `1 image` or `2,000 images`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,87 @@
+"""`calcigraph train`."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from calcigraph.cli.terminal import Interrupted, app, check_device
+from calcigraph.errors import BadConfig
+from calcigraph.lexicon import RESEARCH_USE
+
+if TYPE_CHECKING:
+    from calcigraph.training import EpochReport
+
+
+@app.command()
+def train(
+    dataset: Annotated[
+        Path, typer.Argument(metavar="DATASET", help="A data set's folder.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Option(help="Run folder; a killed run goes on when started again.")],
+    preset: Annotated[str, typer.Option(help="`default` or `paper`.")] = "default",
+    config: Annotated[Path | None, typer.Option(help="TOML file with settings, instead of a preset.")] = None,
+    detector: Annotated[
+        str | None,
+        typer.Option(
+            help="Keep the detector of this model; for data sets whose calcifications are not known."
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Same seed, same weights; replaces that of --config.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N or mps.")] = "cpu",
+) -> None:
+    """Train detector and graph network on a data set; the model is OUT/model.
+
+    Loss and score of every epoch are in the run folder's history.csv files.
+    """
+    check_device(device)
+    if seed is not None and seed < 0:
+        raise BadConfig(f"seed {seed}", allowed="0 or more", do="change --seed")
+    from calcigraph.checkpoint import find_model, load_model
+    from calcigraph.config import load_preset, read_config
+    from calcigraph.io import read_dataset
+    from calcigraph.training import train_model
+
+    settings = read_config(config) if config is not None else load_preset(preset)
+    if seed is not None:
+        settings = replace(settings, seed=seed)
+    data = read_dataset(dataset)
+    kept = load_model(find_model(detector))[:2] if detector is not None else None
+    try:
+        trained = train_model(data, settings, out, detector=kept, device=device, reporter=_Terminal())
+    except KeyboardInterrupt:
+        raise Interrupted(f"finished epochs are in {out}; the same command goes on from there") from None
+    if trained.held_out is not None:
+        held = trained.held_out
+        print(
+            f"held-out patients: macro AUC {held.macro_auc:.3f}, balanced accuracy {held.balanced_accuracy:.3f}"
+        )
+        print("(they chose epoch, threshold and temperature; `calcigraph evaluate` on other data says more)")
+    print(f"model: {trained.folder}")
+    print(RESEARCH_USE)
+
+
+class _Terminal:
+    """Progress on standard error: a line that is written over on a terminal, nothing in a pipe."""
+
+    def stage(self, name: str, done: int, total: int) -> None:
+        """So many images of a stage are done."""
+        self._show(f"{name}: {done} of {total} images", end=done == total)
+
+    def epoch(self, network: str, report: EpochReport) -> None:
+        """An epoch of a network has ended."""
+        self._show(
+            f"{network}: epoch {report.epoch + 1}, loss {report.training_loss:.4f}, "
+            f"held out {report.validation_loss:.4f}, score {report.validation_score:.4f}, {report.seconds:.0f} s",
+            end=True,
+        )
+
+    def _show(self, line: str, *, end: bool) -> None:
+        if sys.stderr.isatty():
+            print(f"\r\x1b[K{line}", end="\n" if end else "", file=sys.stderr, flush=True)
