@@ -30,6 +30,7 @@ weights: $(READY)  ## simulate, train and write the shipped model; resumes after
 	cp $(WEIGHTS)/run/model/* src/calcigraph/weights/default/
 
 benchmarks: $(READY)  ## speed tables on this machine
+	$(BIN)/pip install --quiet -c requirements.lock --editable '.[baselines]'
 	$(BIN)/python benchmarks/speed.py
 
 lock: $(READY)  ## write what is installed as the lock file

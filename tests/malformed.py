@@ -85,6 +85,7 @@ def _not_images() -> dict[str, Content]:
         "pdf": b"%PDF-1.7\n" + bytes(200),
         "dicm_only": bytes(128) + b"DICM",
         "dicm_then_noise": bytes(128) + b"DICM" + np.random.default_rng(1).bytes(3000),
+        "dicm_then_zeros": bytes(128) + b"DICM" + bytes(20_000_000),
         "dicm_then_text": bytes(128) + b"DICM" + b"lorem ipsum " * 50,
         "group_8_then_noise": b"\x08\x00\x05\x00" + np.random.default_rng(2).bytes(600),
     }
@@ -106,6 +107,9 @@ def _broken_dicom(folder: Path) -> dict[str, Content]:
         "deflated_bomb": deflated[:start] + bomb,
         "deflated_noise": deflated[:start] + np.random.default_rng(3).bytes(900),
         "no_pixel_data": whole[:at],
+        "zeros_after_meta": whole[:start] + bytes(20_000_000),
+        "zeros_after_header": whole[:at] + bytes(20_000_000),
+        "deflated_zeros": deflated[:start] + zlib.compress(bytes(20_000_000))[2:-4],
         "pixel_length_too_long": whole[: at + 8] + b"\xf0\xff\xff\x7f" + whole[at + 12 :],
         "pixel_length_undefined": whole[: at + 8] + b"\xff\xff\xff\xff" + whole[at + 12 :],
         "transfer_syntax_unknown": whole.replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.9.9.9\0"),

@@ -2,38 +2,24 @@
 
 from __future__ import annotations
 
-import zlib
-from io import BytesIO
-
 import numpy as np
 from numpy.typing import NDArray
-from pydicom import dcmread
-from pydicom.dataset import Dataset, FileDataset
-from pydicom.uid import DeflatedExplicitVRLittleEndian
+from pydicom.dataset import Dataset
 
 from calcigraph.errors import UnreadableImage
 from calcigraph.io import orientation
 from calcigraph.io.decode import Patterns, decode_pixels
 from calcigraph.io.grey import grey_table, sop_class_name
-from calcigraph.io.limits import MAX_FILE_BYTES, check_size
+from calcigraph.io.limits import check_size
+from calcigraph.io.parse import parse
 from calcigraph.io.quiet import quiet
 from calcigraph.io.spacing import dicom_spacing
-from calcigraph.io.tags import DICOM_FAULTS, Tags
+from calcigraph.io.tags import Tags
 from calcigraph.records import FloatImage, Mammogram
 
-_PREAMBLE_BYTES = 128
 _STRIP_ROWS = 256
 _OTHER_MODALITIES = ("CR", "DX", "SC", "OT", "DR", "RG", "XC")
 """Modalities under which breasts are found in archives: computed radiography, secondary captures."""
-
-
-def looks_like_dicom(content: bytes) -> bool:
-    """Whether bytes start as DICOM does: DICM after a preamble, or directly with group 0002 or 0008."""
-    if content[_PREAMBLE_BYTES : _PREAMBLE_BYTES + 4] == b"DICM":
-        return True
-    return (
-        content[:2] in (b"\x02\x00", b"\x08\x00", b"\x00\x08") and b"\0" in content[2:4] and len(content) > 8
-    )
 
 
 def read_dicom(content: bytes, label: str, *, spacing_mm: float | None, image_id: str) -> Mammogram:
@@ -53,7 +39,7 @@ def read_dicom(content: bytes, label: str, *, spacing_mm: float | None, image_id
         MissingSpacing: no spacing in the file, and none given.
     """
     with quiet():
-        dataset = _parse(content, label)
+        dataset = parse(content, label)
         tags = Tags(dataset, label)
         _check_kind(tags)
         shape = _check_pixel_tags(tags)
@@ -76,48 +62,6 @@ def read_dicom(content: bytes, label: str, *, spacing_mm: float | None, image_id
                 *orientation.field_of_view(tags),
             ),
         )
-
-
-def _parse(content: bytes, label: str) -> FileDataset:
-    _check_inflated_size(content, label)
-    try:
-        dataset = dcmread(BytesIO(content), force=True)
-        dataset.file_meta.get("TransferSyntaxUID")
-        dataset.get("PixelData")
-    except DICOM_FAULTS as error:
-        raise UnreadableImage(
-            f"{label}: a DICOM file whose tags cannot be parsed ({type(error).__name__})",
-            allowed="whole DICOM files (PS3.10)",
-            do="export or copy the image again",
-        ) from None
-    return dataset
-
-
-def _check_inflated_size(content: bytes, label: str) -> None:
-    """Inflate a deflated data set piece by piece, keeping nothing: pydicom would inflate a bomb whole."""
-    head = content[_PREAMBLE_BYTES:4096]
-    uid = DeflatedExplicitVRLittleEndian.encode()
-    if not (uid + b"\0" in head or uid + b" " in head):
-        return
-    start = (
-        _PREAMBLE_BYTES
-        + 4
-        + 12
-        + int.from_bytes(content[_PREAMBLE_BYTES + 12 : _PREAMBLE_BYTES + 16], "little")
-    )
-    inflater, total, rest = zlib.decompressobj(-zlib.MAX_WBITS), 0, content[start:]
-    try:
-        while rest and not inflater.eof:
-            total += len(inflater.decompress(rest, 1 << 24))
-            rest = inflater.unconsumed_tail
-            if total > MAX_FILE_BYTES:
-                raise UnreadableImage(
-                    f"{label}: a deflated DICOM file of more than {MAX_FILE_BYTES >> 20} MiB",
-                    allowed="single images",
-                    do="export the image again",
-                )
-    except zlib.error:
-        return  # the parser says what is wrong with it
 
 
 def _check_kind(tags: Tags) -> None:

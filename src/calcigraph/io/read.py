@@ -8,8 +8,9 @@ from pathlib import Path
 
 from calcigraph.errors import UnreadableImage
 from calcigraph.io.archive import read_member, split_member
-from calcigraph.io.dicom import looks_like_dicom, read_dicom
+from calcigraph.io.dicom import read_dicom
 from calcigraph.io.limits import MAX_FILE_BYTES
+from calcigraph.io.parse import looks_like_dicom
 from calcigraph.io.raster import read_raster
 from calcigraph.io.spacing import check_given
 from calcigraph.records import Mammogram

@@ -5,7 +5,6 @@ A stored value has at most 16 bits, so every grey-scale transform is computed on
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,9 @@ from calcigraph.errors import UnreadableImage
 from calcigraph.io.tags import Tags
 
 Values = NDArray[np.float64]
+
+_MOST = 1e9
+"""Bound of every number in a window or rescale (NaN fails it too): 16 bits in any unit fit well below."""
 
 
 def modality_values(tags: Tags, stored: Values) -> tuple[Values, tuple[str, ...]]:
@@ -35,9 +37,9 @@ def modality_values(tags: Tags, stored: Values) -> tuple[Values, tuple[str, ...]
         return values, (f"Modality LUT {words}",)
     slope, intercept = tags.number("RescaleSlope"), tags.number("RescaleIntercept")
     slope, intercept = 1.0 if slope is None else slope, 0.0 if intercept is None else intercept
-    if not (math.isfinite(slope) and math.isfinite(intercept)) or slope == 0:
+    if not max(abs(slope), abs(intercept)) < _MOST or slope == 0:
         raise _absurd(
-            tags, f"rescale slope {slope:g} and intercept {intercept:g}", "finite numbers, slope not 0"
+            tags, f"rescale slope {slope:g} and intercept {intercept:g}", f"below {_MOST:g}, slope not 0"
         )
     if (slope, intercept) == (1.0, 0.0):
         return stored, ()
@@ -82,9 +84,9 @@ def window(tags: Tags, values: Values, centre: float, width: float, function: st
         UnreadableImage: an unknown function, a centre that is not finite, a width that is too small.
     """
     least = 1.0 if function == "LINEAR" else np.finfo(np.float64).tiny
-    if not (math.isfinite(centre) and math.isfinite(width)) or width < least:
+    if not max(abs(centre), abs(width)) < _MOST or width < least:
         raise _absurd(
-            tags, f"a window of centre {centre:g} and width {width:g}", "a finite centre, width from 1"
+            tags, f"a window of centre {centre:g} and width {width:g}", f"width from 1, both below {_MOST:g}"
         )
     if function == "SIGMOID":
         return np.asarray(1.0 / (1.0 + np.exp(np.clip(-4.0 * (values - centre) / width, -700.0, 700.0))))
