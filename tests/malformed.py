@@ -244,6 +244,8 @@ RETYPED = {
     "modality_sequence": ("Modality", "SQ", Sequence([Dataset()])),
     "window_text": ("WindowCenter", "LO", "bright"),
     "window_nan": ("WindowCenter", "FD", float("nan")),
+    "width_nan": ("WindowWidth", "FD", float("nan")),
+    "intercept_nan": ("RescaleIntercept", "FD", float("nan")),
     "slope_nan": ("RescaleSlope", "FD", float("nan")),
     "spacing_nan": ("ImagerPixelSpacing", "FD", [float("nan")] * 2),
     "spacing_inf": ("ImagerPixelSpacing", "FD", [float("inf")] * 2),

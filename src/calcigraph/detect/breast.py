@@ -19,6 +19,12 @@ SIDES: dict[str, tuple[float, float]] = {
 }
 """Side of the chest wall → unit vector (row, col) from it towards the nipple."""
 
+GRAPHICS_MM2 = 1.5
+"""Least area of metal and graphics; microcalcifications are smaller."""
+
+COMPRESSION = 0.5
+"""Power to which grey values are raised before Otsu's threshold."""
+
 SATURATED = 0.985
 """Share of the brightest value from which a large flat area is metal or graphics, not tissue."""
 
@@ -54,20 +60,21 @@ def _tissue(pixels: FloatImage) -> tuple[Mask, bool]:
         return whole, True
     metal = _metal(smooth)
     opened = cv2.morphologyEx((~background & ~metal).astype(np.uint8), cv2.MORPH_OPEN, disc(5))
-    tissue = _fill_holes(_largest(opened.astype(bool))) & ~metal
+    closed = cv2.morphologyEx(_largest(opened.astype(bool)).astype(np.uint8), cv2.MORPH_CLOSE, disc(25))
+    tissue = _fill_holes(closed.astype(bool)) & ~metal
     return (tissue, False) if tissue.mean() >= 0.02 else (whole, True)
 
 
 def _otsu(pixels: FloatImage) -> float:
-    """Otsu's threshold below the tissue: on the values under the median of the brighter class.
+    """Otsu's threshold on the compressed grey scale.
 
-    Metal, labels and pectoral muscle are brighter than the breast and would draw a single threshold up to
-    themselves; cutting the range at a bright quantile first leaves background and breast as the two classes.
+    On the plain scale metal, labels and muscle draw the threshold up into the fat. Cutting the range at a bright
+    quantile and raising it to a power below 1 leaves air and tissue as the two classes.
     """
     ceiling = float(np.quantile(pixels[pixels > pixels.min()], 0.6)) if np.ptp(pixels) > 0 else 1.0
-    levels = np.clip(pixels / max(ceiling, 1e-6) * 255, 0, 255).astype(np.uint8)
+    levels = (np.clip(pixels / max(ceiling, 1e-6), 0, 1) ** COMPRESSION * 255).astype(np.uint8)
     threshold, _ = cv2.threshold(levels, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
-    return float(threshold) / 255 * ceiling
+    return (float(threshold) / 255) ** (1 / COMPRESSION) * ceiling
 
 
 def _is_background(pixels: FloatImage, background: Mask) -> bool:
@@ -111,15 +118,17 @@ def _outline(tissue: Mask) -> Points:
     return np.asarray(longest[:, 0, ::-1], dtype=np.float64)
 
 
-def _chest_wall_side(tissue: Mask) -> str:
-    """Return the image side that the breast touches most."""
-    touched = {
-        "left": tissue[:, 0].mean(),
-        "right": tissue[:, -1].mean(),
-        "top": tissue[0].mean(),
-        "bottom": tissue[-1].mean(),
+def _chest_wall_side(tissue: Mask, *, slack_px: int = 3) -> str:
+    """Return the side on which the breast ends in a straight line, whether or not air was padded beside it."""
+    rows, cols = np.flatnonzero(tissue.any(axis=1)), np.flatnonzero(tissue.any(axis=0))
+    box = tissue[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1]
+    straight = {
+        "left": box[:, :slack_px].any(axis=1).mean(),
+        "right": box[:, -slack_px:].any(axis=1).mean(),
+        "top": box[:slack_px].any(axis=0).mean(),
+        "bottom": box[-slack_px:].any(axis=0).mean(),
     }
-    return max(touched, key=lambda side: float(touched[side]))
+    return max(straight, key=lambda side: float(straight[side]))
 
 
 def _centre(tissue: Mask) -> NDArray[np.float64]:
@@ -155,10 +164,23 @@ def _graphics(working: WorkingImage, config: BreastConfig) -> Mask:
         return np.zeros(working.pixels.shape, dtype=bool)
     bright = (working.pixels >= SATURATED * top).astype(np.uint8)
     _, labels, stats, _ = cv2.connectedComponentsWithStats(bright)
-    large = stats[:, cv2.CC_STAT_AREA] * pitch**2 >= 1.5
+    large = stats[:, cv2.CC_STAT_AREA] * pitch**2 >= GRAPHICS_MM2
     large[0] = False
+    for label in np.flatnonzero(large):
+        large[label] = _is_sharp(working.pixels, labels, stats[label], int(label), 0.8 * top)
     kept = large[labels].astype(np.uint8)
     if not kept.any():
         return kept.astype(bool)
     distance = cv2.distanceTransform(1 - kept, cv2.DIST_L2, 3)
     return np.asarray(distance * pitch <= config.metal_margin_mm)
+
+
+def _is_sharp(
+    pixels: FloatImage, labels: NDArray[np.int32], box: NDArray[np.int32], label: int, level: float
+) -> bool:
+    """Whether a saturated area ends abruptly, as metal and graphics do; saturated gland fades out."""
+    left, top, width, height, _ = (int(value) for value in box)
+    window = np.s_[max(top - 4, 0) : top + height + 4, max(left - 4, 0) : left + width + 4]
+    area = (labels[window] == label).astype(np.uint8)
+    ring = cv2.dilate(area, disc(7)).astype(bool) & ~cv2.dilate(area, disc(5)).astype(bool)
+    return bool(ring.any()) and float(np.median(pixels[window][ring])) < level

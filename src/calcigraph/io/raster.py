@@ -41,6 +41,10 @@ def read_raster(content: bytes, label: str, *, spacing_mm: float | None, image_i
     stored, notes = _one_channel(_decode(content, header, label), label)
     top = _white(stored)
     pixels = np.multiply(stored, np.float32(1.0 / top), dtype=np.float32)
+    if header.white_is_zero:
+        notes = (*notes, "0 is white: inverted")
+        # OpenCV has already done so at 8 bit, and does not at 16.
+        pixels = pixels if stored.dtype == np.uint8 else np.subtract(1, pixels, dtype=np.float32)
     words = f"{header.format}, {header.bits} bit, divided by {top}"
     transforms = (words, *notes, spacing_words)
     return Mammogram(pixels=pixels, spacing_mm=spacing, image_id=image_id, path=label, transforms=transforms)

@@ -22,12 +22,13 @@ _JPEG_TAIL_BYTES = 4096
 
 @dataclass(frozen=True)
 class RasterHeader:
-    """Format in words, size, and bits per sample."""
+    """Format in words, size, bits per sample, and whether 0 is white (TIFF only)."""
 
     format: str
     rows: int
     cols: int
     bits: int
+    white_is_zero: bool = False
 
 
 def raster_header(content: bytes) -> RasterHeader | None:
@@ -40,7 +41,7 @@ def raster_header(content: bytes) -> RasterHeader | None:
         return _png(content)
     if content[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         tiff = tiff_header(content)
-        return RasterHeader("TIFF", tiff.rows, tiff.cols, tiff.bits)
+        return RasterHeader("TIFF", tiff.rows, tiff.cols, tiff.bits, tiff.white_is_zero)
     if content.startswith(b"\xff\xd8\xff"):
         return _jpeg(content)
     return _pgm(content) if re.match(rb"P5[\s#]", content) else None

@@ -37,7 +37,7 @@ def modality_values(tags: Tags, stored: Values) -> tuple[Values, tuple[str, ...]
         return values, (f"Modality LUT {words}",)
     slope, intercept = tags.number("RescaleSlope"), tags.number("RescaleIntercept")
     slope, intercept = 1.0 if slope is None else slope, 0.0 if intercept is None else intercept
-    if not max(abs(slope), abs(intercept)) < _MOST or slope == 0:
+    if not all(abs(v) < _MOST for v in (slope, intercept)) or slope == 0:
         raise _absurd(
             tags, f"rescale slope {slope:g} and intercept {intercept:g}", f"below {_MOST:g}, slope not 0"
         )
@@ -84,7 +84,7 @@ def window(tags: Tags, values: Values, centre: float, width: float, function: st
         UnreadableImage: an unknown function, a centre that is not finite, a width that is too small.
     """
     least = 1.0 if function == "LINEAR" else np.finfo(np.float64).tiny
-    if not max(abs(centre), abs(width)) < _MOST or width < least:
+    if not all(abs(v) < _MOST for v in (centre, width)) or width < least:
         raise _absurd(
             tags, f"a window of centre {centre:g} and width {width:g}", f"width from 1, both below {_MOST:g}"
         )
