@@ -8,7 +8,7 @@ WEIGHTS := build/weights
 .PHONY: demo test check-long weights benchmarks lock clean
 
 demo: $(READY)  ## simulate, predict and report; ends with the path of the report
-	$(BIN)/calcigraph simulate --out build/demo --cases 1 --normals 1 --seed 12
+	$(BIN)/calcigraph simulate --out build/demo --cases 1 --normals 1 --seed 6
 	$(BIN)/calcigraph predict build/demo/images --out demo_report
 
 test: $(READY)  ## lint, types, layering, doctests and tests

@@ -23,11 +23,18 @@ def half_ellipse(*, side="left", spacing_mm=(0.4, 0.4), air=0.0, seed=0):
     size_mm = np.array([200.0, 110.0] if upright else [110.0, 200.0])
     rows, cols = np.rint(size_mm / spacing_mm).astype(int)
     row, col = np.meshgrid(np.arange(rows) * spacing_mm[0], np.arange(cols) * spacing_mm[1], indexing="ij")
-    depth = {"left": col, "right": cols * spacing_mm[1] - col, "top": row, "bottom": rows * spacing_mm[0] - row}
+    depth = {
+        "left": col,
+        "right": cols * spacing_mm[1] - col,
+        "top": row,
+        "bottom": rows * spacing_mm[0] - row,
+    }
     along = (row if upright else col) - 95.0
     inside = (along / ACROSS_MM) ** 2 + (depth[side] / DEPTH_MM) ** 2
     rng = np.random.default_rng(seed)
-    texture = cv2.GaussianBlur(rng.normal(size=inside.shape), (0, 0), 1.5 / spacing_mm[1], sigmaY=1.5 / spacing_mm[0])
+    texture = cv2.GaussianBlur(
+        rng.normal(size=inside.shape), (0, 0), 1.5 / spacing_mm[1], sigmaY=1.5 / spacing_mm[0]
+    )
     tissue = 0.4 * np.clip(3 * (1 - inside), 0.5, 1) + 0.06 * texture / texture.std()
     in_profile = along**2 + (depth[side] - DEPTH_MM + 1) ** 2 < 5**2
     pixels = np.where((inside < 1) | in_profile, tissue, air * rng.random(inside.shape))
@@ -56,7 +63,7 @@ def test_every_chest_wall(side, spacing_mm):
     assert not breast.fills_image
     assert breast.depth_axis == SIDES[side]
     assert np.hypot(*np.subtract(breast.nipple_mm, nipple_mm)) < 3
-    assert breast.area_cm2 == pytest.approx(np.pi / 2 * ACROSS_MM * DEPTH_MM / 100, rel=0.08)
+    assert breast.area_cm2 == pytest.approx(np.pi / 2 * ACROSS_MM * DEPTH_MM / 100, rel=0.04)
     assert breast.mask.shape == working.pixels.shape
     searched_cm2 = breast.mask.sum() * np.prod(working.spacing_mm) / 100
     assert 0.85 * breast.area_cm2 < searched_cm2 < 0.99 * breast.area_cm2  # less the rim of skin
@@ -110,6 +117,24 @@ def test_a_block_of_metal_and_its_surroundings_are_not_searched():
     assert mask_at(breast, working, image, 250, 60)
     assert breast.depth_axis == SIDES["left"]
     assert np.hypot(*np.subtract(breast.nipple_mm, nipple_mm)) < 3
+
+
+@pytest.mark.parametrize(
+    "air",
+    [
+        0.0,
+        pytest.param(
+            0.02, marks=pytest.mark.xfail(strict=True, reason="Otsu's range ends in the air's noise")
+        ),
+    ],
+)
+def test_a_small_breast_in_a_large_field(air):
+    image, _ = half_ellipse(air=air)
+    field = np.pad(image.pixels, ((0, 100), (0, 275)))
+    field += np.where(field == 0, air * np.random.default_rng(3).random(field.shape), 0).astype(np.float32)
+    breast, _ = segment(Mammogram(field, image.spacing_mm))
+    assert not breast.fills_image
+    assert breast.area_cm2 == pytest.approx(83, rel=0.06)
 
 
 def test_a_crop_that_is_all_tissue_fills_the_image():

@@ -120,6 +120,4 @@ def test_tophat_lies_between_nothing_and_the_image(image, element):
 @given(image=IMAGES, element=ELEMENTS, level=st.integers(0, 30000))
 def test_tophat_does_not_see_the_level(image, element, level):
     low = image // 4
-    assert np.array_equal(
-        white_tophat((low + level).astype(np.uint16), element), white_tophat(low, element)
-    )
+    assert np.array_equal(white_tophat((low + level).astype(np.uint16), element), white_tophat(low, element))

@@ -9,6 +9,9 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
+JPEG_END = b"\xff\xd9"
+JPEG_TAIL_BYTES = 4096
+"""Where the end marker lies; writers append a few bytes of padding or comments."""
 _FRAME_MARKERS = frozenset({*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC})
 _STANDALONE_MARKERS = frozenset({0x01, *range(0xD0, 0xD8)})
 _SIZ = b"\xff\x4f\xff\x51"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
-import gdcm
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import uid
@@ -13,12 +16,19 @@ from pydicom.encaps import generate_frames
 from pydicom.pixels.decoders.base import get_decoder
 
 from calcigraph.errors import UnreadableImage
-from calcigraph.io.codestream import FrameHeader, frame_header
+from calcigraph.io.codestream import JPEG_END, JPEG_TAIL_BYTES, FrameHeader, frame_header
 from calcigraph.io.tags import DICOM_FAULTS
 
 Patterns = NDArray[np.uint8] | NDArray[np.uint16]
 
-_CODESTREAMS = {*uid.JPEGTransferSyntaxes, *uid.JPEGLSTransferSyntaxes, *uid.JPEG2000TransferSyntaxes}
+_JPEG_8_BIT = (uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit)
+_BY_GDCM = (uid.JPEGExtended12Bit, uid.JPEGLossless, uid.JPEGLosslessSV1, *uid.JPEGLSTransferSyntaxes)
+_CODESTREAMS = {*_JPEG_8_BIT, *_BY_GDCM, *uid.JPEG2000TransferSyntaxes}
+_PLUGINS = {uid.RLELossless: "pydicom"} | dict.fromkeys(uid.JPEG2000TransferSyntaxes, "pylibjpeg")
+"""Decoders that answer damage with an exception. pylibjpeg-rle panics on it, beyond the reach of `except`;
+GDCM, to which pydicom turns when openjpeg refuses, ends the process."""
+_GDCM_SECONDS = 120
+_GDCM_PROGRAM = Path(__file__).with_name("gdcm_frame.py")
 
 
 def decode_pixels(dataset: Dataset, label: str, shape: tuple[int, int]) -> Patterns:
@@ -63,8 +73,10 @@ def _decode(dataset: Dataset, shape: tuple[int, int]) -> NDArray[Any]:
         raise ValueError("no image header in the compressed data")
     if (header.rows, header.cols, header.samples) != (*shape, 1):
         raise ValueError(f"compressed data of {header.rows} × {header.cols} × {header.samples}")
-    if syntax == uid.JPEGExtended12Bit and header.bits > 8:
-        return _by_gdcm(frame, dataset, header)
+    if syntax in _JPEG_8_BIT and header.bits == 8:
+        return _by_opencv(frame)
+    if syntax in _BY_GDCM:
+        return _by_gdcm(frame, syntax, header)
     return _by_pydicom(dataset, syntax)
 
 
@@ -81,33 +93,33 @@ def _transfer_syntax(dataset: Dataset) -> uid.UID:
 def _by_pydicom(dataset: Dataset, syntax: uid.UID) -> NDArray[Any]:
     # Unused bits are masked in the grey table: 65,536 entries instead of every pixel.
     options: dict[str, Any] = {"correct_unused_bits": False, "view_only": True}
-    pixels, _ = get_decoder(syntax).as_array(dataset, index=0, raw=True, **options)
+    plugin = _PLUGINS.get(syntax, "")
+    pixels, _ = get_decoder(syntax).as_array(dataset, index=0, raw=True, decoding_plugin=plugin, **options)
     return pixels
 
 
-def _by_gdcm(frame: bytes, dataset: Dataset, header: FrameHeader) -> NDArray[np.uint16]:
-    """Decode 12-bit lossy JPEG, which pydicom refuses to hand to GDCM although GDCM has the codec."""
-    fragment = gdcm.Fragment()
-    fragment.SetByteStringValue(frame)
-    fragments = gdcm.SequenceOfFragments.New()
-    fragments.AddFragment(fragment)
-    element = gdcm.DataElement(gdcm.Tag(0x7FE0, 0x0010))
-    element.SetValue(fragments.__ref__())
-    image = gdcm.Image()
-    image.SetNumberOfDimensions(2)
-    image.SetDimensions((header.cols, header.rows, 1))
-    image.SetDataElement(element)
-    grey = gdcm.PhotometricInterpretation.GetPIType("MONOCHROME2")
-    image.SetPhotometricInterpretation(gdcm.PhotometricInterpretation(grey))
-    syntax = gdcm.TransferSyntax.GetTSType(str(uid.JPEGExtended12Bit))
-    image.SetTransferSyntax(gdcm.TransferSyntax(syntax))
-    image.SetPixelFormat(
-        gdcm.PixelFormat(1, 16, header.bits, header.bits - 1, int(dataset.PixelRepresentation))
-    )
-    text = image.GetBuffer()  # char* arrives as str; None where the codec failed
-    if text is None:
-        raise ValueError("GDCM found no 12-bit JPEG")
-    return np.frombuffer(text.encode("utf-8", "surrogateescape"), np.uint16).reshape(header.rows, header.cols)
+def _by_opencv(frame: bytes) -> NDArray[Any]:
+    if JPEG_END not in frame[-JPEG_TAIL_BYTES:]:
+        raise ValueError("truncated JPEG data")  # which OpenCV would fill up with grey
+    pixels = cv2.imdecode(np.frombuffer(frame, np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is None:
+        raise ValueError("damaged JPEG data")
+    return np.asarray(pixels)
+
+
+def _by_gdcm(frame: bytes, syntax: uid.UID, header: FrameHeader) -> NDArray[Any]:
+    if not 2 <= header.bits <= 16:
+        raise ValueError(f"compressed data of {header.bits} bit")
+    arguments = (str(v) for v in (syntax, header.rows, header.cols, header.bits))
+    command = [sys.executable, "-P", str(_GDCM_PROGRAM), *arguments]
+    try:
+        done = subprocess.run(command, input=frame, capture_output=True, timeout=_GDCM_SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        raise ValueError(f"GDCM did not finish within {_GDCM_SECONDS} s") from None
+    if done.returncode != 0:
+        raise ValueError("GDCM cannot decode the compressed data")
+    width = np.uint8 if header.bits <= 8 else np.uint16
+    return np.frombuffer(done.stdout, width).reshape(header.rows, header.cols)
 
 
 def _reason(error: BaseException) -> str:

@@ -67,7 +67,8 @@ def find_inputs(paths: Sequence[str | Path]) -> list[Source]:
     found: dict[tuple[str, str], Source] = {}
     for path in paths:
         for source in _sources(Path(path)):
-            found.setdefault((os.path.realpath(source.path), source.member), source)
+            where = source.label if source.problem else os.path.realpath(source.path)
+            found.setdefault((where, source.member), source)
     return _with_unique_ids(list(found.values()))
 
 

@@ -10,14 +10,12 @@ import struct
 import zlib
 from dataclasses import dataclass
 
-from calcigraph.io.codestream import frame_header
+from calcigraph.io.codestream import JPEG_END, JPEG_TAIL_BYTES, frame_header
 from calcigraph.io.tiff import tiff_header
 
 _PNG_SAMPLES = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PGM = re.compile(rb"P5(?:\s|#[^\n]*\n)+(\d{1,9})(?:\s|#[^\n]*\n)+(\d{1,9})(?:\s|#[^\n]*\n)+(\d{1,9})\s")
-_JPEG_END = b"\xff\xd9"
-_JPEG_TAIL_BYTES = 4096
 
 
 @dataclass(frozen=True)
@@ -79,7 +77,7 @@ def _jpeg(content: bytes) -> RasterHeader:
     header = frame_header(content)
     if header is None:
         raise ValueError("a JPEG without a header")
-    if _JPEG_END not in content[-_JPEG_TAIL_BYTES:]:
+    if JPEG_END not in content[-JPEG_TAIL_BYTES:]:
         raise ValueError("a truncated JPEG")
     return RasterHeader("JPEG", header.rows, header.cols, header.bits)
 

@@ -2,10 +2,10 @@
 
 from calcigraph.training.graphs import GraphExamples, augment_graph, train_distribution_network
 from calcigraph.training.loop import Examples, FitResult, fit
-from calcigraph.training.model import Reporter, TrainedModel, train_model
+from calcigraph.training.model import TrainedModel, train_model
 from calcigraph.training.patches import PatchExamples, augment_patches, train_patch_network
 from calcigraph.training.sampling import Split, epoch_order, split_by_patient
-from calcigraph.training.state import EpochReport
+from calcigraph.training.state import EpochReport, Reporter
 from calcigraph.training.temperature import fit_temperature
 
 __all__ = [

@@ -15,15 +15,13 @@ from calcigraph.io import Case
 from calcigraph.models import Networks, predict_patches
 from calcigraph.training.candidates import load_image
 from calcigraph.training.patches import Patches, train_patch_network
-from calcigraph.training.state import EpochReport
+from calcigraph.training.state import Reporter
 
 FIRST_FALSE = 120
 """False candidates per image in the first round, half of them the strongest, half at random."""
 
 MINED_FALSE = 80
 """False candidates per image that the second round adds: those the first round believes in the most."""
-
-Report = Callable[[str, EpochReport], None]
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ def train_detector(
     held_out: frozenset[str],
     run: Path,
     device: str,
-    report: Report,
+    reporter: Reporter,
 ) -> Config:
     """Train `confirm` and `describe` in place.
 
@@ -56,7 +54,7 @@ def train_detector(
         held_out: patients who do not train; the best epoch and the threshold are chosen on them.
         run: folder for checkpoints and histories.
         device: where to train.
-        report: called after each epoch with the network's name.
+        reporter: hears of every epoch, and of the images on which the first round is tried.
 
     Returns:
         the settings with the threshold of `choose_threshold`.
@@ -73,11 +71,13 @@ def train_detector(
             seed=config.seed,
             run_dir=run / name,
             device=device,
-            report=lambda epoch: report(name, epoch),
+            report=lambda epoch: reporter.epoch(name, epoch),
         )
 
     train("confirm-first", choose_patches(cases, candidates, seed=config.seed))
-    beliefs = believe(networks, cases, candidates, device=device)
+    beliefs = believe(
+        networks, cases, candidates, device=device, report=lambda *n: reporter.stage("mine", *n)
+    )
     chosen = choose_patches(cases, candidates, seed=config.seed, beliefs=beliefs)
     train("confirm", chosen)
     train("describe", chosen)
@@ -87,15 +87,20 @@ def train_detector(
 
 
 def believe(
-    networks: Networks, cases: Sequence[Case], candidates: Path, *, device: str
+    networks: Networks,
+    cases: Sequence[Case],
+    candidates: Path,
+    *,
+    device: str,
+    report: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, NDArray[np.float32]]:
     """Return the confirming network's probability of every candidate, by image id."""
-    return {
-        case.image_id: predict_patches(
-            networks.confirm, load_image(candidates, case).candidates.patches, device=device
-        )
-        for case in cases
-    }
+    beliefs = {}
+    for done, case in enumerate(cases, start=1):
+        patches = load_image(candidates, case).candidates.patches
+        beliefs[case.image_id] = predict_patches(networks.confirm, patches, device=device)
+        report(done, len(cases))
+    return beliefs
 
 
 def choose_patches(

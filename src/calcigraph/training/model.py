@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -26,20 +25,8 @@ from calcigraph.training.card import write_card
 from calcigraph.training.detector import train_detector
 from calcigraph.training.graphs import labels_of, train_distribution_network
 from calcigraph.training.sampling import split_by_patient
-from calcigraph.training.state import EpochReport
+from calcigraph.training.state import Reporter
 from calcigraph.training.temperature import fit_temperature
-
-
-class Reporter(Protocol):
-    """Hears how a training goes on."""
-
-    def stage(self, name: str, done: int, total: int) -> None:
-        """So many images of a stage are done."""
-        ...
-
-    def epoch(self, network: str, report: EpochReport) -> None:
-        """An epoch of a network has ended."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -118,7 +105,7 @@ def train_model(
             held_out=held_out,
             run=run,
             device=device,
-            report=reporter.epoch,
+            reporter=reporter,
         )
     else:
         networks = replace(networks, confirm=detector[1].confirm, describe=detector[1].describe)

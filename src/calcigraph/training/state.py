@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, astuple, dataclass, fields
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +29,18 @@ class EpochReport:
     validation_loss: float
     validation_score: float
     seconds: float
+
+
+class Reporter(Protocol):
+    """Hears how a training goes on."""
+
+    def stage(self, name: str, done: int, total: int) -> None:
+        """So many images of a stage are done."""
+        ...
+
+    def epoch(self, network: str, report: EpochReport) -> None:
+        """An epoch of a network has ended."""
+        ...
 
 
 def best_epoch(history: Sequence[EpochReport]) -> EpochReport:
