@@ -20,7 +20,7 @@ from pydicom.sequence import Sequence
 from dicom_files import dicom, save, some_pixels
 
 Content = bytes | bytearray
-FUZZ_SEEDS = range(6)
+FUZZ_SEEDS = range(10)
 FUZZ_SYNTAXES = (
     uid.ExplicitVRLittleEndian,
     uid.ImplicitVRLittleEndian,
@@ -136,10 +136,14 @@ def _frames() -> dict[str, tuple[bytes, uid.UID]]:
     grey = (some_pixels(12) >> 4).astype(np.uint8)
     jpeg = cv2.imencode(".jpg", grey)[1].tobytes()
     huge = jpeg.replace(struct.pack(">HH", *grey.shape), struct.pack(">HH", 60000, 60000), 1)
+    overlong = struct.pack("<16I", 2, 64, 64, *[0] * 13) + (b"\x7f" + bytes(128)) * 40
     jp2 = cv2.imencode(".jp2", some_pixels(16))[1].tobytes()
     return {
         "empty": (b"\0\0", uid.JPEGLosslessSV1),
         "text": (b"hello " * 40, uid.JPEG2000Lossless),
+        # These end the process, or pass by `except`, in decoders that pydicom would take.
+        "precision_160": (jpeg.replace(b"\xff\xc0\0\x0b\x08", b"\xff\xc0\0\x0b\xa0"), uid.JPEGBaseline8Bit),
+        "rle_overlong": (overlong, uid.RLELossless),
         "smaller": (cv2.imencode(".jpg", grey[:20, :20])[1].tobytes(), uid.JPEGBaseline8Bit),
         "huge": (huge, uid.JPEGBaseline8Bit),
         "colour": (cv2.imencode(".jpg", np.dstack([grey] * 3))[1].tobytes(), uid.JPEGBaseline8Bit),

@@ -15,7 +15,10 @@ def centres(shape_mm: tuple[float, float], *, apart_mm: float = 4.0, seed: int =
     """(n, 2) positions in mm on a grid, each moved at random so that no two have the same place in their pixel."""
     rng = np.random.default_rng(seed)
     grid = np.stack(
-        np.meshgrid(*(np.arange(apart_mm, side - apart_mm / 2, apart_mm) for side in shape_mm), indexing="ij"), -1
+        np.meshgrid(
+            *(np.arange(apart_mm, side - apart_mm / 2, apart_mm) for side in shape_mm), indexing="ij"
+        ),
+        -1,
     )
     return grid.reshape(-1, 2) + rng.uniform(-0.4, 0.4, (grid.size // 2, 2))
 

@@ -33,7 +33,9 @@ def test_an_image_by_hand():
         (300, 50, 0.3, "lesion", 2.0),  # 30, 10 mm: nobody sees it; its mark is neither right nor wrong
         (400, 50, 2.0, "coarse", 90.0),  # 40, 10 mm: a look-alike; its mark is false
     )
-    found = marks((10.1, 10.0, 0.6), (9.8, 10.1, 0.9), (30.0, 10.2, 0.8), (40.0, 10.0, 0.7), (50.0, 10.0, 0.2))
+    found = marks(
+        (10.1, 10.0, 0.6), (9.8, 10.1, 0.9), (30.0, 10.2, 0.8), (40.0, 10.0, 0.7), (50.0, 10.0, 0.2)
+    )
     image = match(found, known)
     assert image.found.tolist() == [0.9, -1.0]
     assert sorted(image.false.tolist()) == [0.2, 0.7]

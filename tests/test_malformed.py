@@ -16,9 +16,6 @@ from calcigraph.io import read_mammogram
 from dicom_files import dicom, save, some_pixels
 from malformed import malformed_files
 
-READABLE = {"tag_padding_everything", "tag_constant", "tag_orientation_odd", "tag_frames_0"}
-"""Odd, and yet ordinary mammograms (or refused: both are fine)."""
-
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:

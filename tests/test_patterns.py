@@ -30,7 +30,11 @@ def extent(points):
 
 def off_path(points, ducts):
     """Distance of each point from the nearest of these ducts, mm."""
-    fine = [np.linspace(a, b, 8) for duct in ducts for a, b in zip(duct.points_mm, duct.points_mm[1:], strict=False)]
+    fine = [
+        np.linspace(a, b, 8)
+        for duct in ducts
+        for a, b in zip(duct.points_mm, duct.points_mm[1:], strict=False)
+    ]
     fine += [duct.points_mm for duct in ducts]
     return cKDTree(np.concatenate(fine)).query(points)[0]
 
@@ -80,12 +84,6 @@ def test_a_segment_lies_in_one_lobe():
         assert extent(points) < 110
 
 
-NO_DUCTS = pytest.mark.xfail(
-    strict=True, reason="breasts deeper than 87 mm have no ducts: a main duct starts outside of `contains`"
-)
-
-
-@NO_DUCTS
 def test_every_breast_has_ducts():
     for seed in SEEDS:
         breast = lesion("grouped", seed)[0]
@@ -94,8 +92,7 @@ def test_every_breast_has_ducts():
         assert longest > 0.3 * breast.depth_mm, f"seed {seed}: {breast.depth_mm:.0f} mm deep"
 
 
-@NO_DUCTS
-@pytest.mark.parametrize(("name", "least_mm"), [("linear", 7), ("segmental", 12)])
+@pytest.mark.parametrize(("name", "least_mm"), [("linear", 7), ("segmental", 15)])
 def test_lines_and_segments_are_longer_than_a_group_can_be_narrow(name, least_mm):
     short = [seed for seed in SEEDS if extent(lesion(name, seed)[1]) < least_mm]
     assert len(short) <= 2, f"shorter than {least_mm} mm: seeds {short}"

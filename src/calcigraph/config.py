@@ -43,7 +43,7 @@ class CandidateConfig:
     """`peaks`: local maxima above the threshold; `components`: connected components, as in the paper."""
     threshold: float = 3.0
     """T of equation 1, in units of the response's local mean."""
-    at_most: int = 5000
+    at_most: int = 4000
     """Only the strongest candidates are kept."""
 
 

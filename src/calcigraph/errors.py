@@ -8,6 +8,15 @@ class CalcigraphError(Exception):
 
     def __init__(self, got: str, *, allowed: str, do: str) -> None:
         super().__init__(" ".join(f"{got}; allowed: {allowed}; {do}".split()))
+        self._said = (got, allowed, do)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Let the error cross from a worker process, which pickles it."""
+        return _rebuild, (type(self), *self._said)
+
+
+def _rebuild(kind: type[CalcigraphError], got: str, allowed: str, do: str) -> CalcigraphError:
+    return kind(got, allowed=allowed, do=do)
 
 
 class UnreadableImage(CalcigraphError):  # noqa: N818 - named for what the user sees

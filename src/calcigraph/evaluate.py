@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,6 +19,7 @@ from calcigraph.metrics import Interval, Scores, bootstrap, constant_answer, fil
 from calcigraph.metrics import confusion_matrix as count_confusions
 from calcigraph.pipeline import Pipeline
 from calcigraph.records import Prediction
+from calcigraph.results import to_json
 
 
 @dataclass(frozen=True)
@@ -31,8 +30,8 @@ class Evaluation:
         distribution: metrics with bootstrap intervals by patient; None where no label is known.
         constant: the same metrics of always answering the most frequent class.
         unanswered: labelled images in which too little was found to name a distribution; they count as
-            answered with the class shares.
-        detection: at the model's threshold; None where no truth is known.
+            answered with equal probabilities.
+        detection: of the calcifications that the model keeps; None where no truth is known.
         failures: image id → why it could not be read.
     """
 
@@ -47,7 +46,8 @@ class Evaluation:
 class _Judged:
     case: Case
     prediction: Prediction
-    marked: MarkedImage | None
+    kept: MarkedImage | None
+    proposed: MarkedImage | None
 
 
 def evaluate_model(
@@ -84,15 +84,16 @@ def evaluate_model(
         )
     write_table(out / "predictions.csv", _table(judged))
     labelled = [one for one in judged if one.case.distribution is not None]
-    marked = [one.marked for one in judged if one.marked is not None]
+    kept = [one.kept for one in judged if one.kept is not None]
+    proposed = [one.proposed for one in judged if one.proposed is not None]
     evaluation = Evaluation(
         distribution=_score(labelled, seed) if labelled else None,
         constant=constant_answer(_labels(labelled)) if labelled else None,
         unanswered=sum(one.prediction.distribution is None for one in labelled),
-        detection=detection_at(marked, pipeline.config.confirm.threshold) if marked else None,
+        detection=detection_at(kept, 0.0) if kept else None,
         failures=failures,
     )
-    _write(out, evaluation, labelled, marked, pipeline, dataset)
+    _write(out, evaluation, labelled, proposed, pipeline, dataset)
     return evaluation
 
 
@@ -101,11 +102,12 @@ def _judge(pipeline: Pipeline, dataset: Dataset, case: Case) -> _Judged:
     prediction = pipeline.predict(mammogram)
     truth = dataset.truth(case)
     if truth is None:
-        return _Judged(case, prediction, None)
-    marked = match_marks(
-        prediction.candidates, truth, spacing_mm=mammogram.spacing_mm, area_cm2=prediction.breast.area_cm2
+        return _Judged(case, prediction, None, None)
+    kept, proposed = (
+        match_marks(marks, truth, spacing_mm=mammogram.spacing_mm, area_cm2=prediction.breast.area_cm2)
+        for marks in (prediction.calcifications, prediction.candidates)
     )
-    return _Judged(case, prediction, marked)
+    return _Judged(case, prediction, kept, proposed)
 
 
 def _labels(labelled: Sequence[_Judged]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
@@ -113,10 +115,9 @@ def _labels(labelled: Sequence[_Judged]) -> np.ndarray[tuple[int], np.dtype[np.i
 
 
 def _probabilities(labelled: Sequence[_Judged]) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
-    """Probabilities (n, 5), the class shares where there was no answer."""
+    """Probabilities (n, 5), all equal where there was no answer."""
     given = np.array([[one.prediction.probabilities[name] for name in DISTRIBUTIONS] for one in labelled])
-    labels = _labels(labelled)
-    return fill_unanswered(given, np.bincount(labels, minlength=len(DISTRIBUTIONS)) / len(labels))
+    return fill_unanswered(given, np.full(len(DISTRIBUTIONS), 1 / len(DISTRIBUTIONS)))
 
 
 def _score(labelled: Sequence[_Judged], seed: int) -> dict[str, Interval]:
@@ -143,7 +144,7 @@ def _write(
     out: Path,
     evaluation: Evaluation,
     labelled: Sequence[_Judged],
-    marked: Sequence[MarkedImage],
+    proposed: Sequence[MarkedImage],
     pipeline: Pipeline,
     dataset: Dataset,
 ) -> None:
@@ -154,19 +155,12 @@ def _write(
         "protocol": "every image predicted once; 95 % bootstrap intervals, patients drawn with replacement",
         **asdict(evaluation),
     }
-    write_text(out / "metrics.json", json.dumps(_without_nan(found), indent=2) + "\n")
-    if marked:
-        write_table(out / "froc.csv", froc(marked))
+    write_text(out / "metrics.json", to_json(found))
+    if proposed:
+        write_table(out / "froc.csv", froc(proposed))
     if labelled:
         (out / "figures").mkdir(parents=True, exist_ok=True)
         labels, probabilities = _labels(labelled), _probabilities(labelled)
         counts = count_confusions(labels, probabilities.argmax(axis=1))
         confusion_matrix(counts, DISTRIBUTIONS).savefig(out / "figures" / "confusion_matrix.png")
         roc_curves(labels, probabilities, DISTRIBUTIONS).savefig(out / "figures" / "roc_curves.png")
-
-
-def _without_nan(value: object) -> object:
-    """JSON knows no NaN."""
-    if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
-    return None if isinstance(value, float) and math.isnan(value) else value

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from calcigraph.cli.terminal import SOME_FAILED, app, check_device, count, progress
+from calcigraph.errors import BadConfig
 from calcigraph.lexicon import RESEARCH_USE
 
 if TYPE_CHECKING:
@@ -37,11 +38,15 @@ def evaluate(
     done, 2 wrong usage, 3 some images failed (they are listed).
     """
     check_device(device)
+    if seed < 0:
+        raise BadConfig(f"seed {seed}", allowed="0 or more", do="change --seed")
+    from calcigraph.batch import prepare_folder
     from calcigraph.evaluate import evaluate_model
     from calcigraph.io import read_dataset
     from calcigraph.pipeline import Pipeline
 
     data = read_dataset(dataset)
+    prepare_folder(out)
     folder = Path(model) / "model"
     pipeline = Pipeline.from_pretrained(folder if folder.is_dir() else model, device=device)
     with progress(len(data)) as move:

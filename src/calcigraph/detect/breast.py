@@ -71,7 +71,11 @@ def _otsu(pixels: FloatImage) -> float:
     On the plain scale metal, labels and muscle draw the threshold up into the fat. Cutting the range at a bright
     quantile and raising it to a power below 1 leaves air and tissue as the two classes.
     """
-    ceiling = float(np.quantile(pixels[pixels > pixels.min()], 0.6)) if np.ptp(pixels) > 0 else 1.0
+    above = pixels[pixels > pixels.min()]
+    if not above.size:
+        return float(pixels.max())
+    middle, bright = np.quantile(above, [0.6, 0.995])
+    ceiling = max(float(middle), 0.25 * float(bright))  # a small breast leaves the middle to the air's noise
     levels = (np.clip(pixels / max(ceiling, 1e-6), 0, 1) ** COMPRESSION * 255).astype(np.uint8)
     threshold, _ = cv2.threshold(levels, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
     return (float(threshold) / 255) ** (1 / COMPRESSION) * ceiling
@@ -153,26 +157,39 @@ def _searched(
         inner = (distance * pitch > config.tissue_margin_mm).astype(np.uint8)
     rows, cols = working.pixels.shape
     mask = cv2.resize(inner, (cols, rows), interpolation=cv2.INTER_NEAREST).astype(bool)
-    return mask & ~_graphics(working, config)
+    return mask & ~_graphics(working, mask, config)
 
 
-def _graphics(working: WorkingImage, config: BreastConfig) -> Mask:
-    """Saturated areas larger than any microcalcification, widened by the margin kept from them."""
+def _graphics(working: WorkingImage, mask: Mask, config: BreastConfig) -> Mask:
+    """Saturated areas at the tissue, larger than any microcalcification, widened by the margin kept from them."""
     pitch = working.pitch_mm
+    near = _box_around(mask, round(config.metal_margin_mm / pitch) + 1)
+    pixels = working.pixels[near]
+    found = np.zeros(mask.shape, dtype=bool)
     top = float(working.pixels.max())
-    if top <= 0:
-        return np.zeros(working.pixels.shape, dtype=bool)
-    bright = (working.pixels >= SATURATED * top).astype(np.uint8)
+    bright = (pixels >= SATURATED * top).astype(np.uint8)
+    if top <= 0 or np.count_nonzero(bright) * pitch**2 < GRAPHICS_MM2:
+        return found
     _, labels, stats, _ = cv2.connectedComponentsWithStats(bright)
     large = stats[:, cv2.CC_STAT_AREA] * pitch**2 >= GRAPHICS_MM2
     large[0] = False
     for label in np.flatnonzero(large):
-        large[label] = _is_sharp(working.pixels, labels, stats[label], int(label), 0.8 * top)
+        large[label] = _is_sharp(pixels, labels, stats[label], int(label), 0.8 * top)
     kept = large[labels].astype(np.uint8)
-    if not kept.any():
-        return kept.astype(bool)
-    distance = cv2.distanceTransform(1 - kept, cv2.DIST_L2, 3)
-    return np.asarray(distance * pitch <= config.metal_margin_mm)
+    if kept.any():
+        distance = cv2.distanceTransform(1 - kept, cv2.DIST_L2, 3)
+        found[near] = distance * pitch <= config.metal_margin_mm
+    return found
+
+
+def _box_around(mask: Mask, margin_px: int) -> tuple[slice, slice]:
+    rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not rows.size:
+        return np.s_[0:0, 0:0]
+    return (
+        slice(max(int(rows[0]) - margin_px, 0), int(rows[-1]) + margin_px + 1),
+        slice(max(int(cols[0]) - margin_px, 0), int(cols[-1]) + margin_px + 1),
+    )
 
 
 def _is_sharp(

@@ -32,9 +32,17 @@ def enhance(image: NDArray[np.uint16], element: NDArray[np.uint8]) -> NDArray[np
 
 
 def local_mean(image: FloatImage, mask: Mask, side_px: int) -> FloatImage:
-    """Mean of `image` over the part of a square window that lies in `mask`; 0 where there is none."""
-    size = (side_px, side_px)
+    """Mean of `image` over the part of a square window that lies in `mask`; 0 where there is none.
+
+    The mean varies slowly, so it is taken on a grid some 16 times finer than the window and interpolated.
+    """
+    coarsen = max(1, side_px // 16)
+    size = (-(-image.shape[1] // coarsen), -(-image.shape[0] // coarsen))
     inside = mask.astype(np.float32)
-    total = cv2.boxFilter(image * inside, cv2.CV_32F, size, normalize=True)
-    share = cv2.boxFilter(inside, cv2.CV_32F, size, normalize=True)
-    return np.asarray(total / np.maximum(share, 1e-3), dtype=np.float32)
+    total = cv2.resize(image * inside, size, interpolation=cv2.INTER_AREA)
+    share = cv2.resize(inside, size, interpolation=cv2.INTER_AREA)
+    window = (max(3, side_px // coarsen | 1),) * 2
+    mean = cv2.boxFilter(total, cv2.CV_32F, window) / np.maximum(
+        cv2.boxFilter(share, cv2.CV_32F, window), 1e-3
+    )
+    return np.asarray(cv2.resize(mean, image.shape[::-1], interpolation=cv2.INTER_LINEAR))

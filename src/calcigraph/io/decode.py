@@ -77,7 +77,9 @@ def _decode(dataset: Dataset, shape: tuple[int, int]) -> NDArray[Any]:
         return _by_opencv(frame)
     if syntax in _BY_GDCM:
         return _by_gdcm(frame, syntax, header)
-    return _by_pydicom(dataset, syntax)
+    if syntax in uid.JPEG2000TransferSyntaxes:
+        return _by_pydicom(dataset, syntax)
+    raise ValueError(f"baseline JPEG of {header.bits} bit")
 
 
 def _transfer_syntax(dataset: Dataset) -> uid.UID:

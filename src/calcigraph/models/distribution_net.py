@@ -32,7 +32,7 @@ def fuse(visual: Tensor, embedded: Tensor) -> Tensor:
 
 
 class PlainConvolutions(nn.Module):
-    """Equation 6 again and again, with ReLU between, as in the paper: (n, in_dim) → (n, hidden_dim)."""
+    """Equation 6 again and again, a ReLU after each: (n, in_dim) → (n, hidden_dim)."""
 
     def __init__(self, in_dim: int, *, edge_dim: int, config: NetworkConfig) -> None:
         super().__init__()

@@ -97,7 +97,7 @@ def _grow_lobe(breast: Anatomy, angle: float, rng: np.random.Generator) -> tuple
     tilt = rng.uniform(0.2, 0.75)
     sideways = np.array([np.cos(angle) * breast.half_width_mm, np.sin(angle) * breast.half_height_mm])
     heading = np.array([-breast.depth_mm * (1 - tilt * 0.4), *(sideways * tilt)])
-    nipple = np.array([breast.depth_mm - 6, 0.0, 0.0])
+    nipple = np.array([min(breast.depth_mm - 6, breast.depth_mm * 0.9), 0.0, 0.0])  # inside of `contains`
     main = _grow_duct(breast, nipple, heading, breast.depth_mm * rng.uniform(0.55, 0.85), 0, rng)
     ducts, parents = [main], [main]
     for level in (1, 2):

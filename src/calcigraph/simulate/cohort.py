@@ -18,7 +18,7 @@ import pandas as pd
 
 from calcigraph.errors import BadConfig, BadManifest
 from calcigraph.io.manifest import Case, write_manifest
-from calcigraph.io.tables import write_table
+from calcigraph.io.tables import write_table, write_text
 from calcigraph.io.truth import truth_path, write_truth
 from calcigraph.lexicon import View
 from calcigraph.simulate.acquire import Acquisition, draw_acquisition
@@ -96,7 +96,7 @@ def write_cohort(
         report: called with cases done and cases in all.
     """
     _claim(folder, plan, options)
-    missing = [case for case in plan if not _is_whole(folder, case)]
+    missing = [case for case in plan if not _is_whole(folder, case, options)]
     report(len(plan) - len(missing), len(plan))
     write = partial(_write_case, folder, options=options)
     count = min(workers or os.cpu_count() or 1, max(1, len(missing)))
@@ -121,7 +121,7 @@ def _claim(folder: Path, plan: Plan, options: CohortOptions) -> None:
         for part in ("images", "truth", "outlines"):
             (folder / part).mkdir(parents=True, exist_ok=True)
         if not note.exists():
-            note.write_text(claim, encoding="utf-8")
+            write_text(note, claim)
         held = note.read_text(encoding="utf-8")
     except OSError as error:
         raise BadManifest(
@@ -142,18 +142,22 @@ def _one_thread() -> None:
 def _write_case(folder: Path, case: PlannedCase, *, options: CohortOptions) -> None:
     for simulated in simulate_case(case, options):
         image_id = case.image_id(simulated.view)
-        _write_image(folder / image_path(case, simulated.view, options), simulated, case)
+        _write_image(folder / image_path(case, simulated.view, options), simulated, case, options)
         outline = pd.DataFrame(simulated.outline_px, columns=["row_px", "col_px"])
         write_table(folder / "outlines" / f"{image_id}.csv", outline)
         write_truth(folder, image_id, simulated.truth)  # last: it says that the view is whole
 
 
-def _write_image(path: Path, simulated: SimulatedView, case: PlannedCase) -> None:
+def _write_image(path: Path, simulated: SimulatedView, case: PlannedCase, options: CohortOptions) -> None:
     """Write under another name first, so that a killed run leaves no half image."""
     partial_path = path.with_name(f".{path.name}")
     if path.suffix == ".dcm":
         write_dicom(
-            partial_path, simulated, patient_id=case.patient_id, image_id=case.image_id(simulated.view)
+            partial_path,
+            simulated,
+            patient_id=case.patient_id,
+            image_id=case.image_id(simulated.view),
+            cohort=repr(options),
         )
     else:
         levels = np.rint(simulated.pixels * 65535).astype(np.uint16)
@@ -168,8 +172,12 @@ def image_path(case: PlannedCase, view: View, options: CohortOptions) -> str:
     return f"images/{case.image_id(view)}.{suffix}"
 
 
-def _is_whole(folder: Path, case: PlannedCase) -> bool:
-    return all(truth_path(folder, case.image_id(view)).exists() for view in case.views)
+def _is_whole(folder: Path, case: PlannedCase, options: CohortOptions) -> bool:
+    return all(
+        truth_path(folder, case.image_id(view)).exists()
+        and (folder / image_path(case, view, options)).exists()
+        for view in case.views
+    )
 
 
 def _manifest_rows(case: PlannedCase, options: CohortOptions) -> list[Case]:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+import torch
+
 from calcigraph.config import Config
 from calcigraph.io import Dataset
 from calcigraph.lexicon import RESEARCH_USE
 from calcigraph.metrics import Scores
 
 
-def write_card(dataset: Dataset, config: Config, held_out: Scores | None, *, temperature: float) -> str:
+def write_card(
+    dataset: Dataset, config: Config, held_out: Scores | None, *, temperature: float, minutes: float
+) -> str:
     """Return MODEL_CARD.md of a model as its training leaves it; an evaluation elsewhere says more."""
     return "\n".join(
         [
@@ -25,6 +29,7 @@ def write_card(dataset: Dataset, config: Config, held_out: Scores | None, *, tem
             "",
             f"- Data set: {dataset.name} ({len(dataset)} images).",
             f"  Source: {dataset.source}. Licence: {dataset.licence}.",
+            f"- It took {minutes:.0f} minutes on {torch.get_num_threads()} cores, without the simulation.",
             f"- Seed {config.seed}; every setting is in `config.toml`.",
             f"- Candidates are kept from a probability of {config.confirm.threshold:g} (best F1 on held-out images).",
             f"- Temperature of the distribution's logits: {temperature:.3f}.",

@@ -33,32 +33,36 @@ class PatchSet:
     patients: list[str]
 
 
-def train_detector(
-    networks: Networks,
-    config: Config,
-    cases: Sequence[Case],
-    candidates: Path,
-    *,
-    held_out: frozenset[str],
-    run: Path,
-    device: str,
-    reporter: Reporter,
-) -> Config:
-    """Train `confirm` and `describe` in place.
+@dataclass(frozen=True)
+class Road:
+    """What every step of a training is given.
 
-    Args:
-        networks: with fresh weights.
-        config: recipe, seed, and the threshold to be replaced.
-        cases: images with known calcifications, of training and held-out patients.
+    Attributes:
+        config: settings, recipes and seed.
+        cases: images of training and held-out patients.
         candidates: folder of `detect_dataset`.
-        held_out: patients who do not train; the best epoch and the threshold are chosen on them.
+        held_out: patients who do not train; epoch, threshold and temperature are chosen on them.
         run: folder for checkpoints and histories.
         device: where to train.
-        reporter: hears of every epoch, and of the images on which the first round is tried.
+        reporter: hears of the progress.
+    """
+
+    config: Config
+    cases: Sequence[Case]
+    candidates: Path
+    held_out: frozenset[str]
+    run: Path
+    device: str
+    reporter: Reporter
+
+
+def train_detector(networks: Networks, road: Road) -> Config:
+    """Train `confirm` and `describe` in place, on cases whose calcifications are known.
 
     Returns:
         the settings with the threshold of `choose_threshold`.
     """
+    config, reporter = road.config, road.reporter
 
     def train(name: str, chosen: PatchSet) -> None:
         train_patch_network(
@@ -66,39 +70,35 @@ def train_detector(
             chosen.patches,
             chosen.labels,
             chosen.patients,
-            held_out=held_out,
+            held_out=road.held_out,
             recipe=config.patch_training,
             seed=config.seed,
-            run_dir=run / name,
-            device=device,
+            run_dir=road.run / name,
+            device=road.device,
             report=lambda epoch: reporter.epoch(name, epoch),
         )
 
-    train("confirm-first", choose_patches(cases, candidates, seed=config.seed))
-    beliefs = believe(
-        networks, cases, candidates, device=device, report=lambda *n: reporter.stage("mine", *n)
-    )
-    chosen = choose_patches(cases, candidates, seed=config.seed, beliefs=beliefs)
+    train("confirm-first", choose_patches(road.cases, road.candidates, seed=config.seed))
+    beliefs = believe(networks, road.cases, road, lambda *n: reporter.stage("mine", *n))
+    chosen = choose_patches(road.cases, road.candidates, seed=config.seed, beliefs=beliefs)
     train("confirm", chosen)
     train("describe", chosen)
-    judges = [case for case in cases if case.patient_id in held_out] or list(cases)
-    threshold = choose_threshold(networks, judges, candidates, device=device)
+    judges = [case for case in road.cases if case.patient_id in road.held_out] or road.cases
+    threshold = choose_threshold(networks, judges, road)
     return replace(config, confirm=replace(config.confirm, threshold=threshold))
 
 
 def believe(
     networks: Networks,
     cases: Sequence[Case],
-    candidates: Path,
-    *,
-    device: str,
+    road: Road,
     report: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, NDArray[np.float32]]:
     """Return the confirming network's probability of every candidate, by image id."""
     beliefs = {}
     for done, case in enumerate(cases, start=1):
-        patches = load_image(candidates, case).candidates.patches
-        beliefs[case.image_id] = predict_patches(networks.confirm, patches, device=device)
+        patches = load_image(road.candidates, case).candidates.patches
+        beliefs[case.image_id] = predict_patches(networks.confirm, patches, device=road.device)
         report(done, len(cases))
     return beliefs
 
@@ -136,11 +136,11 @@ def _choose(
     return np.unique(np.concatenate(parts))
 
 
-def choose_threshold(networks: Networks, cases: Sequence[Case], candidates: Path, *, device: str) -> float:
-    """Return the probability above which candidates are kept: the best F1 over all candidates of these images."""
-    beliefs = believe(networks, cases, candidates, device=device)
+def choose_threshold(networks: Networks, cases: Sequence[Case], road: Road) -> float:
+    """Return the probability from which candidates are kept: the best F1 over all candidates of these images."""
+    beliefs = believe(networks, cases, road)
     belief = np.concatenate([beliefs[case.image_id] for case in cases])
-    labels = np.concatenate([load_image(candidates, case).labels for case in cases])
+    labels = np.concatenate([load_image(road.candidates, case).labels for case in cases])
     belief, labels = belief[labels != Label.DOUBTFUL], labels[labels != Label.DOUBTFUL]
     order = np.argsort(-belief, kind="stable")
     hits = np.cumsum(labels[order] == Label.TRUE)

@@ -24,6 +24,8 @@ DROPPED_AT_MOST = 0.25
 TURN_DEGREES = 10.0
 STRETCH = 0.07
 SHIFT_MM = 0.3
+CROPPED = 0.15
+"""Share of the graphs that are shown as a crop around the calcifications, without a nipple."""
 VISUAL_NOISE = 0.1
 """Standard deviations: turn about the nipple, log of the stretch, shift of each node, noise on visual features
 as a share of their own."""
@@ -69,8 +71,10 @@ def augment_graph(
     kept = rng.random(len(graph.pos)) >= DROPPED_AT_MOST * rng.random()
     if not kept.any():
         kept[:] = True
-    frame = frame_of(graph)
-    breast_mm = _vary_positions(frame.to_breast(graph.pos.numpy()[kept]), frame, rng)
+    pos_mm, frame = graph.pos.numpy()[kept].astype(np.float64), frame_of(graph)
+    if len(pos_mm) and rng.random() < CROPPED:
+        pos_mm, frame = _crop(pos_mm, frame, rng)
+    breast_mm = _vary_positions(frame.to_breast(pos_mm), frame, rng)
     visual = graph.visual[torch.as_tensor(kept)]
     noise = torch.as_tensor(rng.standard_normal(visual.shape, np.float32))
     varied = assemble(
@@ -84,6 +88,22 @@ def augment_graph(
     )
     varied.y = graph.y
     return varied
+
+
+def _crop(
+    pos_mm: NDArray[np.float64], frame: Frame, rng: np.random.Generator
+) -> tuple[NDArray[np.float64], Frame]:
+    """Cut a window around the calcifications, as a magnification view shows them; its middle stands for the nipple."""
+    corner = pos_mm.min(axis=0) - rng.uniform(3, 30, 2)
+    rows, cols = (pos_mm.max(axis=0) + rng.uniform(3, 30, 2) - corner).tolist()
+    window = Frame(
+        nipple_mm=(rows / 2, cols / 2),
+        depth_axis=frame.depth_axis,
+        extent_mm=(rows, cols),
+        area_cm2=rows * cols / 100,
+        whole_breast=False,
+    )
+    return pos_mm - corner, window
 
 
 def _vary_positions(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from calcigraph.checkpoint import CONFIG_FILE, save_model
-from calcigraph.config import Config, to_toml
+from calcigraph.checkpoint import save_model
+from calcigraph.config import Config
 from calcigraph.encode import encode_candidates
-from calcigraph.errors import BadManifest, BadModel
+from calcigraph.errors import BadManifest
 from calcigraph.graph import CalcificationGraph
 from calcigraph.io import Case, Dataset
 from calcigraph.io.tables import write_text
@@ -22,8 +23,9 @@ from calcigraph.metrics import Scores, scores
 from calcigraph.models import Networks, build_networks, predict_logits
 from calcigraph.training.candidates import detect_dataset, load_image, require_truth
 from calcigraph.training.card import write_card
-from calcigraph.training.detector import train_detector
+from calcigraph.training.detector import Road, train_detector
 from calcigraph.training.graphs import labels_of, train_distribution_network
+from calcigraph.training.run_folder import claim_run, seconds_so_far
 from calcigraph.training.sampling import split_by_patient
 from calcigraph.training.state import Reporter
 from calcigraph.training.temperature import fit_temperature
@@ -73,54 +75,44 @@ def train_model(
         BadModel: `run` holds a run with other settings.
     """
     cases = [case for case in dataset.cases if case.split != "test"]
-    if detector is not None:
-        config = replace(
-            detector[0],
-            network=config.network,
-            graph=config.graph,
-            graph_training=config.graph_training,
-            seed=config.seed,
-        )
-    else:
-        require_truth(dataset)
-    _claim(run, dataset, config)
-    held_out = hold_out(cases, config)
-    write_text(run / "splits.json", json.dumps({"validation": sorted(held_out)}, indent=2) + "\n")
-    candidates = run / "candidates"
-    detect_dataset(
-        replace(dataset, cases=tuple(cases)),
-        config,
-        candidates,
-        report=lambda *n: reporter.stage("detect", *n),
-    )
-    torch.manual_seed(config.seed)
-    networks = build_networks(config)
     if detector is None:
-        known = [case for case in cases if dataset.truth(case) is not None]
-        config = train_detector(
-            networks,
-            config,
-            known,
-            candidates,
-            held_out=held_out,
-            run=run,
-            device=device,
-            reporter=reporter,
-        )
+        require_truth(dataset)
     else:
-        networks = replace(networks, confirm=detector[1].confirm, describe=detector[1].describe)
-    temperature, held_out_scores = _train_distribution(
-        networks, config, cases, candidates, held_out=held_out, run=run, device=device, reporter=reporter
-    )
-    trained = TrainedModel(run / "model", config, temperature, held_out_scores)
-    save_model(
-        trained.folder,
-        config,
-        networks,
-        temperature=temperature,
-        card=write_card(dataset, config, held_out_scores, temperature=temperature),
-    )
+        config = keep_detector(config, detector[0])
+    kept = None if detector is None else detector[1]
+    with claim_run(run, dataset, config, kept):
+        started = time.perf_counter()
+        held_out = hold_out(cases, config)
+        write_text(run / "splits.json", json.dumps({"validation": sorted(held_out)}, indent=2) + "\n")
+        shown = replace(dataset, cases=tuple(cases))
+        candidates = run / "candidates"
+        detect_dataset(shown, config, candidates, report=lambda *n: reporter.stage("detect", *n))
+        torch.manual_seed(config.seed)
+        networks = build_networks(config)
+        road = Road(config, cases, candidates, held_out, run, device, reporter)
+        if kept is None:
+            known = [case for case in cases if dataset.truth(case) is not None]
+            road = replace(road, config=train_detector(networks, replace(road, cases=known)))
+        else:
+            networks = replace(networks, confirm=kept.confirm, describe=kept.describe)
+        temperature, held_out_scores = _train_distribution(networks, road)
+        minutes = (seconds_so_far(run) + time.perf_counter() - started) / 60
+        trained = TrainedModel(run / "model", road.config, temperature, held_out_scores)
+        card = write_card(dataset, road.config, held_out_scores, temperature=temperature, minutes=minutes)
+        save_model(trained.folder, road.config, networks, temperature=temperature, card=card)
     return trained
+
+
+def keep_detector(config: Config, of: Config) -> Config:
+    """Return `config` with everything up to the nodes as the detector was trained with."""
+    return replace(
+        config,
+        breast=of.breast,
+        candidates=of.candidates,
+        patch=of.patch,
+        confirm=of.confirm,
+        network=replace(config.network, visual_dim=of.network.visual_dim),
+    )
 
 
 def hold_out(cases: Sequence[Case], config: Config) -> frozenset[str]:
@@ -135,95 +127,59 @@ def hold_out(cases: Sequence[Case], config: Config) -> frozenset[str]:
     return frozenset(patients[i] for i in split.validation)
 
 
-def _claim(run: Path, dataset: Dataset, config: Config) -> None:
-    """Note the settings of a run; refuse to go on with others."""
-    text = to_toml(config)
-    path = run / CONFIG_FILE
-    if path.exists() and path.read_text(encoding="utf-8") != text:
-        raise BadModel(
-            f"{run} with a run of other settings",
-            allowed="a new folder or the same settings",
-            do="choose another --out",
-        )
-    write_text(path, text)
-    write_text(
-        run / "dataset.json", json.dumps({"name": dataset.name, "source": dataset.source}, indent=2) + "\n"
-    )
-
-
 def encode_cases(
-    networks: Networks,
-    config: Config,
-    cases: Sequence[Case],
-    candidates: Path,
-    *,
-    device: str,
-    report: Callable[[int, int], None],
+    networks: Networks, road: Road, cases: Sequence[Case], report: Callable[[int, int], None]
 ) -> list[CalcificationGraph]:
     """Return the graph of every case, with its distribution."""
     graphs = []
     for case in cases:
-        image = load_image(candidates, case)
+        image = load_image(road.candidates, case)
         encoding = encode_candidates(
             image.breast,
             image.candidates,
-            config,
+            road.config,
             networks,
             extent_mm=image.extent_mm,
             distribution=case.distribution,
-            device=device,
+            device=road.device,
         )
         graphs.append(encoding.graph)
         report(len(graphs), len(cases))
     return graphs
 
 
-def _train_distribution(
-    networks: Networks,
-    config: Config,
-    cases: Sequence[Case],
-    candidates: Path,
-    *,
-    held_out: frozenset[str],
-    run: Path,
-    device: str,
-    reporter: Reporter,
-) -> tuple[float, Scores | None]:
+def _train_distribution(networks: Networks, road: Road) -> tuple[float, Scores | None]:
     """Train the graph network in place; return its temperature and its scores on the held-out patients.
 
     Graphs with fewer calcifications than a distribution needs do not train: `predict` names none for them.
     """
-    labelled = [case for case in cases if case.distribution is not None]
-    graphs = encode_cases(
-        networks, config, labelled, candidates, device=device, report=lambda *n: reporter.stage("graphs", *n)
-    )
-    usable = [
-        (g, c.patient_id)
-        for g, c in zip(graphs, labelled, strict=True)
-        if len(g.pos) >= config.confirm.at_least
-    ]
+    config, needed = road.config, road.config.confirm.at_least
+    labelled = [case for case in road.cases if case.distribution is not None]
+    graphs = encode_cases(networks, road, labelled, lambda *n: road.reporter.stage("graphs", *n))
+    usable = [(g, c.patient_id) for g, c in zip(graphs, labelled, strict=True) if len(g.pos) >= needed]
     if not usable:
         raise BadManifest(
             "no image with a distribution and enough calcifications",
-            allowed=f"images with one of {', '.join(DISTRIBUTIONS)} and {config.confirm.at_least} found calcifications",
+            allowed=f"images with one of {', '.join(DISTRIBUTIONS)} and {needed} found calcifications",
             do="fill the distribution column of manifest.csv, or train the detector longer",
         )
     train_distribution_network(
         networks.distribution,
         [graph for graph, _ in usable],
         [patient for _, patient in usable],
-        held_out=held_out,
+        held_out=road.held_out,
         graph_config=config.graph,
         recipe=config.graph_training,
         seed=config.seed,
-        run_dir=run / "distribution",
-        device=device,
-        report=lambda epoch: reporter.epoch("distribution", epoch),
+        run_dir=road.run / "distribution",
+        device=road.device,
+        report=lambda epoch: road.reporter.epoch("distribution", epoch),
     )
-    judges = [graph for graph, patient in usable if patient in held_out]
+    judges = [graph for graph, patient in usable if patient in road.held_out]
     if not judges:
         return 1.0, None
-    logits, labels = predict_logits(networks.distribution, judges), labels_of(judges)
+    logits = predict_logits(networks.distribution, judges, device=road.device)
+    labels = labels_of(judges)
     temperature = fit_temperature(networks.distribution, logits, labels)
     probabilities = networks.distribution.probabilities(torch.as_tensor(logits), temperature=temperature)
     return temperature, scores(labels, probabilities.numpy())

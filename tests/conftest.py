@@ -1,0 +1,46 @@
+"""Data and models that several test files share; what needs torch imports it when it is asked for."""
+
+from pathlib import Path
+
+import pytest
+
+from inline_pool import InlinePool
+
+
+@pytest.fixture
+def inline_pool(monkeypatch):
+    """Let the simulator work in this process."""
+    monkeypatch.setattr("calcigraph.simulate.cohort.ProcessPoolExecutor", InlinePool)
+
+
+@pytest.fixture(scope="session")
+def tiny_cohort(tmp_path_factory) -> Path:
+    """A simulated data set at 0.2 mm: two cases of each distribution and a normal one, two views each."""
+    from calcigraph.simulate import CohortOptions, plan_balanced, write_cohort
+
+    folder = tmp_path_factory.mktemp("tiny")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("calcigraph.simulate.cohort.ProcessPoolExecutor", InlinePool)
+        write_cohort(folder, plan_balanced(2, 1), CohortOptions(seed=4, spacing_mm=0.2), name="Tiny")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def trained(tiny_cohort, tmp_path_factory):
+    """Preset → run folder, what was heard and what came out, each trained when first asked for."""
+    from calcigraph.io import read_dataset
+    from calcigraph.training import train_model
+    from tiny_training import CONFIGS, Heard
+
+    done = {}
+
+    def train(name):
+        if name not in done:
+            run, heard = tmp_path_factory.mktemp(name), Heard()
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr("calcigraph.training.candidates.ProcessPoolExecutor", InlinePool)
+                model = train_model(read_dataset(tiny_cohort), CONFIGS[name], run, reporter=heard)
+            done[name] = run, heard, model
+        return done[name]
+
+    return train

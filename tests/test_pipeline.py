@@ -1,0 +1,133 @@
+"""The whole road with untrained networks: the shape of the answer, few calcifications, and odd images."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from calcigraph.config import default, paper
+from calcigraph.io import read_dataset
+from calcigraph.lexicon import DISTRIBUTIONS
+from calcigraph.models import build_networks
+from calcigraph.pipeline import Pipeline
+from calcigraph.records import CALCIFICATION_COLUMNS, CANDIDATE_COLUMNS, Mammogram
+
+CONFIGS = {"default": default(), "paper": paper()}
+
+
+def pipeline(name="default", *, threshold=0.0, at_most=120, seed=0, temperature=1.0):
+    config = CONFIGS[name]
+    config = replace(
+        config,
+        confirm=replace(config.confirm, threshold=threshold),
+        candidates=replace(config.candidates, at_most=at_most),
+    )
+    torch.manual_seed(seed)
+    networks = build_networks(config)
+    for network in (networks.confirm, networks.describe, networks.distribution):
+        network.eval()
+    return Pipeline(config, networks, temperature, name)
+
+
+@pytest.fixture(scope="module")
+def image(tiny_cohort):
+    data = read_dataset(tiny_cohort)
+    return data.read(data.cases[0])
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_prediction(image, name):
+    prediction = pipeline(name).predict(image)
+    table = prediction.calcifications
+    assert prediction.image_id == image.image_id
+    assert tuple(table.columns) == CALCIFICATION_COLUMNS
+    assert tuple(prediction.candidates.columns) == CANDIDATE_COLUMNS
+    assert 5 <= len(table) <= len(prediction.candidates) <= 120
+    assert table["saliency"].between(0, 1).all() and table["saliency"].max() in (0.0, 1.0)
+    assert prediction.candidates["probability"].between(0, 1).all()
+    assert np.isfinite(table.to_numpy(float)).all()
+    assert tuple(prediction.probabilities) == DISTRIBUTIONS
+    assert sum(prediction.probabilities.values()) == pytest.approx(1, abs=1e-5)
+    assert prediction.distribution == max(prediction.probabilities, key=prediction.probabilities.get)
+    rows, cols = image.shape
+    assert table["row_px"].between(-0.5, rows - 0.5).all() and table["col_px"].between(-0.5, cols - 0.5).all()
+    assert prediction.edge_index.dtype == np.int64 and prediction.edge_index.max() < len(table)
+    assert set(prediction.seconds) == {"detect", "confirm", "describe", "graph", "classify", "explain"}
+    assert any("coarser than any it was trained on" in said for said in prediction.warnings)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_same_input_same_output(image, name):
+    one, two = pipeline(name).predict(image), pipeline(name).predict(image)
+    assert one.probabilities == two.probabilities and one.distribution is two.distribution
+    assert one.calcifications.equals(two.calcifications) and one.candidates.equals(two.candidates)
+    assert np.array_equal(one.edge_index, two.edge_index) and one.warnings == two.warnings
+
+
+def test_the_image_is_left_as_it_was(image):
+    before = image.pixels.copy()
+    pipeline().predict(image)
+    assert np.array_equal(image.pixels, before)
+
+
+def test_temperature_changes_confidence_and_not_the_answer(image):
+    cold, hot = pipeline(temperature=0.5).predict(image), pipeline(temperature=5.0).predict(image)
+    assert cold.distribution is hot.distribution
+    assert max(cold.probabilities.values()) > max(hot.probabilities.values())
+    assert cold.calcifications.equals(hot.calcifications)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("found", [0, 1, 4, 5])
+def test_below_five_there_is_no_distribution(image, name, found):
+    at_most = found or 120
+    prediction = pipeline(name, threshold=0.0 if found else 1.0, at_most=at_most).predict(image)
+    few = [said for said in prediction.warnings if said.startswith("distribution:")]
+    count = len(prediction.calcifications)
+    assert count <= found
+    if count >= 5:
+        assert prediction.distribution is not None and not few
+        return
+    assert prediction.distribution is None
+    assert few == [f"distribution: {count} calcifications found, 5 needed to name one"]
+    assert all(math.isnan(p) for p in prediction.probabilities.values())
+    assert tuple(prediction.calcifications.columns) == CALCIFICATION_COLUMNS
+    assert (prediction.calcifications["saliency"] == 0).all()
+    assert prediction.edge_index.shape[0] == 2 and prediction.edge_index.dtype == np.int64
+
+
+def odd():
+    rng = np.random.default_rng(0)
+    yield "black", np.zeros((300, 200), np.float32)
+    yield "white", np.ones((300, 200), np.float32)
+    yield "32 × 32", rng.random((32, 32), dtype=np.float32)
+    yield "32 × 32 grey", np.full((32, 32), 0.4, np.float32)
+    yield "noise", rng.random((200, 260), dtype=np.float32)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_odd_images_are_ordinary(name):
+    asked = pipeline(name)
+    for kind, pixels in odd():
+        prediction = asked.predict(Mammogram(pixels, (0.085, 0.085)))
+        flat = np.ptp(pixels) == 0
+        assert any(said.startswith("breast:") for said in prediction.warnings), kind
+        assert flat == any("single grey value" in said for said in prediction.warnings), kind
+        assert (len(prediction.candidates) == 0) or not flat, kind
+        answered = prediction.distribution is not None
+        assert answered == (len(prediction.calcifications) >= 5), kind
+        total = sum(prediction.probabilities.values())
+        assert (abs(total - 1) < 1e-5) if answered else math.isnan(total), kind
+
+
+def test_a_mirrored_breast_keeps_its_answer(image):
+    """The default frame knows no side: up to resampling, left and right are the same."""
+    mirrored = replace(image, pixels=np.ascontiguousarray(image.pixels[:, ::-1]), chest_wall="right")
+    assert image.chest_wall == "left"
+    one, two = pipeline().predict(image), pipeline().predict(mirrored)
+    assert len(one.candidates) == len(two.candidates)
+    assert one.breast.area_cm2 == pytest.approx(two.breast.area_cm2, rel=0.01)
+    places = np.sort(image.shape[1] - 1 - two.candidates["col_px"].to_numpy())
+    np.testing.assert_allclose(places, np.sort(one.candidates["col_px"].to_numpy()), atol=1.5)
