@@ -15,14 +15,10 @@ def inline_pool(monkeypatch):
 
 @pytest.fixture(scope="session")
 def tiny_cohort(tmp_path_factory) -> Path:
-    """A simulated data set at 0.2 mm: two cases of each distribution and a normal one, two views each."""
-    from calcigraph.simulate import CohortOptions, plan_balanced, write_cohort
+    """The data set of `tiny_cohort.py`."""
+    from tiny_cohort import write
 
-    folder = tmp_path_factory.mktemp("tiny")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("calcigraph.simulate.cohort.ProcessPoolExecutor", InlinePool)
-        write_cohort(folder, plan_balanced(2, 1), CohortOptions(seed=4, spacing_mm=0.2), name="Tiny")
-    return folder
+    return write(tmp_path_factory.mktemp("tiny"))
 
 
 @pytest.fixture(scope="session")

@@ -22,18 +22,18 @@ def test_evaluation(trained, tiny_cohort, tmp_path):
         tmp_path,
         report=lambda *n: moves.append(n),
     )
-    assert moves[-1] == (22, 22) and result.failures == {}
+    assert moves[-1] == (13, 13) and result.failures == {}
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     scores = metrics["distribution"]
-    assert scores["n"]["value"] == 20
+    assert scores["n"]["value"] == 12
     for name in ("accuracy", "balanced_accuracy", "macro_f1", "kappa"):
         assert scores[name]["low"] <= scores[name]["value"] <= scores[name]["high"]
-    assert metrics["constant"]["accuracy"] == pytest.approx(0.2)
+    assert metrics["constant"]["accuracy"] == pytest.approx(0.25)
     assert metrics["constant"]["balanced_accuracy"] == pytest.approx(0.2)
-    assert metrics["detection"]["images"] == 22 and 0 <= metrics["detection"]["true_positive_rate"] <= 1
+    assert metrics["detection"]["images"] == 13 and 0 <= metrics["detection"]["true_positive_rate"] <= 1
     assert "Research use only" in metrics["notice"]
     table = pd.read_csv(tmp_path / "predictions.csv")
-    assert len(table) == 22 and table["truth"].notna().sum() == 20
+    assert len(table) == 13 and table["truth"].notna().sum() == 12
     assert len(pd.read_csv(tmp_path / "froc.csv")) == 51
     assert (tmp_path / "figures" / "confusion_matrix.png").stat().st_size > 1000
 

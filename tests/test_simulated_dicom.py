@@ -7,11 +7,9 @@ from pydicom.uid import DigitalMammographyXRayImageStorageForPresentation, RLELo
 
 from calcigraph.io import read_dataset, read_mammogram
 from calcigraph.lexicon import Laterality, View
-from calcigraph.simulate import CohortOptions, PlannedCase, plan_balanced, simulate_case, write_cohort
+from calcigraph.simulate import CohortOptions, PlannedCase, simulate_case, write_cohort
 from calcigraph.simulate.dicom import write_dicom
-
-PLAN = plan_balanced(2, 1)
-OPTIONS = CohortOptions(seed=4, spacing_mm=0.2)
+from tiny_cohort import BOTH_VIEWS, OPTIONS, PLAN
 
 TYPE_1 = """
     SOPClassUID SOPInstanceUID StudyInstanceUID SeriesInstanceUID Modality PresentationIntentType
@@ -35,7 +33,7 @@ def views(tiny_cohort):
     """The file of each image of two cases beside what was simulated, of a left and a right breast."""
     return [
         (tiny_cohort / "images" / f"{case.image_id(shown.view)}.dcm", case, shown)
-        for case in PLAN[2:4]
+        for case in BOTH_VIEWS
         for shown in simulate_case(case, OPTIONS)
     ]
 

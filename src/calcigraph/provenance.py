@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -28,6 +29,7 @@ LIBRARIES = (
 )
 
 
+@cache
 def versions() -> dict[str, str]:
     """Return package → version of what decides a result, without importing any of it."""
     found = {"python": platform.python_version()}

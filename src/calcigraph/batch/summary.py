@@ -96,7 +96,11 @@ def write_summary(job: Job, batch: BatchResult, *, started: datetime, model_seco
         "peak_rss_mb": peak_rss_mb(),
         "interrupted": bool(batch.not_reached),
         "versions": versions(),
-        "model": {"name": job.pipeline.model_name, "settings": asdict(job.pipeline.config)},
+        "model": {
+            "name": job.pipeline.model_name,
+            "weights": job.model_digest,
+            "settings": asdict(job.pipeline.config),
+        },
         "options": {"spacing_mm": job.spacing_mm, "candidates": job.write_candidates},
         "stages": _stages(batch, model_seconds),
         "images": [_image(result, batch) for result in batch.results],

@@ -16,7 +16,6 @@ USAGE, SOME_FAILED, NOTHING_PROCESSED, INTERRUPTED = 2, 3, 4, 130
 
 app = typer.Typer(
     help=f"Calcifications on mammograms as graphs, and their BI-RADS distribution. {RESEARCH_USE}",
-    no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,

@@ -13,6 +13,24 @@ MAX_FILE_BYTES = 1 << 28
 SPACING_RANGE_MM = (0.005, 2.0)
 """Pixel spacing of a mammogram: a micro-CT slice is finer, a thumbnail coarser."""
 
+MAX_EXTENT_MM = 500.0
+"""Longest side: the largest detectors measure 300 mm. A wrong spacing would be resampled to gigabytes."""
+
+
+def check_extent(label: str, shape: tuple[int, int], spacing_mm: tuple[float, float]) -> None:
+    """Refuse an image that would be larger than any breast.
+
+    Raises:
+        UnreadableImage: a side above `MAX_EXTENT_MM`.
+    """
+    rows_mm, cols_mm = (n * pitch for n, pitch in zip(shape, spacing_mm, strict=True))
+    if max(rows_mm, cols_mm) > MAX_EXTENT_MM:
+        raise UnreadableImage(
+            f"{label}: an image of {rows_mm:.0f} × {cols_mm:.0f} mm",
+            allowed=f"sides of up to {MAX_EXTENT_MM:.0f} mm",
+            do="check the pixel spacing",
+        )
+
 
 def check_size(label: str, rows: int, cols: int) -> None:
     """Refuse an image whose header says that it is too small or too large.
