@@ -16,13 +16,13 @@ test: $(READY)  ## lint, types, layering, doctests and tests
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -n 2 -m "not long"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not long"
 
 check-long: $(READY)  ## the tests that take minutes
 	$(BIN)/python -m pytest -m long
 
 weights: $(READY)  ## simulate, train and write the shipped model; resumes after being killed
-	$(BIN)/calcigraph simulate --out $(WEIGHTS)/cohort --cases 40 --normals 30 --seed 2026
+	$(BIN)/calcigraph simulate --out $(WEIGHTS)/cohort --cases 32 --normals 20 --seed 2026
 	$(BIN)/calcigraph train $(WEIGHTS)/cohort --out $(WEIGHTS)/run --seed 1
 	$(BIN)/calcigraph simulate --out $(WEIGHTS)/independent --cases 10 --normals 5 --seed 9001
 	$(BIN)/calcigraph evaluate $(WEIGHTS)/run $(WEIGHTS)/independent --out $(WEIGHTS)/evaluation

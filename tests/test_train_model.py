@@ -150,7 +150,6 @@ def test_without_labels_there_is_nothing_to_train(trained, tiny_cohort, tmp_path
     one_line(caught)
 
 
-@pytest.mark.xfail(strict=True, raises=ValueError, reason="nobody is left to train: a bare ValueError")
 def test_everybody_held_out_is_refused_in_one_line(trained, tiny_cohort, tmp_path):
     kept = load_model(trained("default")[0] / "model")[:2]
     data = read_dataset(tiny_cohort)

@@ -136,7 +136,7 @@ class Config:
     )
     graph_training: TrainingConfig = field(
         default_factory=lambda: TrainingConfig(
-            learning_rate=2e-3, weight_decay=1e-4, augment=True, balance_classes=True
+            learning_rate=2e-3, weight_decay=0.05, augment=True, balance_classes=True
         )
     )
 

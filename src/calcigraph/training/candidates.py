@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -116,18 +116,20 @@ def _detect_case(case: Case, *, dataset: Dataset, config: Config, folder: Path) 
     partial_path.replace(path)
 
 
-def require_truth(dataset: Dataset) -> None:
+def require_truth(dataset: Dataset, cases: Sequence[Case], held_out: frozenset[str]) -> None:
     """Refuse a data set on which a detector cannot be trained.
 
     Raises:
-        BadManifest: no image of it has a truth table with a calcification.
+        BadManifest: no image of a training patient has a truth table with a calcification.
     """
-    for case in dataset.cases:
+    for case in cases:
+        if case.patient_id in held_out:
+            continue
         truth = dataset.truth(case)
         if truth is not None and len(truth):
             return
     raise BadManifest(
         f"data set {dataset.folder} without known calcifications",
-        allowed="truth/<image_id>.csv for at least some images",
+        allowed="truth/<image_id>.csv for at least some images that train",
         do="add them, or keep a shipped detector with --detector",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,13 +20,15 @@ from calcigraph.training.loop import FitResult, fit
 from calcigraph.training.sampling import split_patients
 from calcigraph.training.state import EpochReport
 
-DROPPED_AT_MOST = 0.25
+DROPPED_AT_MOST = 0.5
 """Share of the nodes that may be left out."""
 TURN_DEGREES = 10.0
 STRETCH = 0.07
 SHIFT_MM = 0.3
 CROPPED = 0.15
 """Share of the graphs that are shown as a crop around the calcifications, without a nipple."""
+PARTIAL = 0.3
+"""Share of the graphs whose breast is shown in part, as spot and biopsy views do."""
 VISUAL_NOISE = 0.1
 """Standard deviations: turn about the nipple, log of the stretch, shift of each node, noise on visual features
 as a share of their own."""
@@ -74,6 +77,8 @@ def augment_graph(
     pos_mm, frame = graph.pos.numpy()[kept].astype(np.float64), frame_of(graph)
     if len(pos_mm) and rng.random() < CROPPED:
         pos_mm, frame = _crop(pos_mm, frame, rng)
+    elif rng.random() < PARTIAL:
+        frame = replace(frame, area_cm2=frame.area_cm2 * rng.uniform(0.2, 1))
     breast_mm = _vary_positions(frame.to_breast(pos_mm), frame, rng)
     visual = graph.visual[torch.as_tensor(kept)]
     noise = torch.as_tensor(rng.standard_normal(visual.shape, np.float32))

@@ -75,14 +75,14 @@ def train_model(
         BadModel: `run` holds a run with other settings.
     """
     cases = [case for case in dataset.cases if case.split != "test"]
-    if detector is None:
-        require_truth(dataset)
-    else:
+    if detector is not None:
         config = keep_detector(config, detector[0])
+    held_out = hold_out(cases, config)
+    if detector is None:
+        require_truth(dataset, cases, held_out)
     kept = None if detector is None else detector[1]
     with claim_run(run, dataset, config, kept):
         started = time.perf_counter()
-        held_out = hold_out(cases, config)
         write_text(run / "splits.json", json.dumps({"validation": sorted(held_out)}, indent=2) + "\n")
         shown = replace(dataset, cases=tuple(cases))
         candidates = run / "candidates"
@@ -157,7 +157,7 @@ def _train_distribution(networks: Networks, road: Road) -> tuple[float, Scores |
     labelled = [case for case in road.cases if case.distribution is not None]
     graphs = encode_cases(networks, road, labelled, lambda *n: road.reporter.stage("graphs", *n))
     usable = [(g, c.patient_id) for g, c in zip(graphs, labelled, strict=True) if len(g.pos) >= needed]
-    if not usable:
+    if not any(patient not in road.held_out for _, patient in usable):
         raise BadManifest(
             "no image with a distribution and enough calcifications",
             allowed=f"images with one of {', '.join(DISTRIBUTIONS)} and {needed} found calcifications",

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from calcigraph.checkpoint import CONFIG_FILE
 from calcigraph.config import Config, to_toml
 from calcigraph.errors import BadModel
@@ -53,9 +55,14 @@ def seconds_so_far(run: Path) -> float:
 
 def run_key(dataset: Dataset, config: Config, detector: Networks | None) -> str:
     """Return a fingerprint of all that decides a run."""
-    kept = "" if detector is None else [float(p.double().sum()) for p in detector.confirm.parameters()]
+    kept = "" if detector is None else [_digest(detector.confirm), _digest(detector.describe)]
     cases = [_stamp(dataset, case) for case in dataset.cases]
     return fingerprint(to_toml(config), cases, kept, versions()["calcigraph"])
+
+
+def _digest(network: nn.Module) -> list[float]:
+    """Sums of the tensors of a network, which no other weights share."""
+    return [float(tensor.detach().double().sum()) for tensor in network.state_dict().values()]
 
 
 def _stamp(dataset: Dataset, case: Case) -> list[str]:
