@@ -32,7 +32,7 @@ def write_card(
             f"- It took {minutes:.0f} minutes on {torch.get_num_threads()} cores, without the simulation.",
             f"- Seed {config.seed}; every setting is in `config.toml`.",
             f"- Candidates are kept from a probability of {config.confirm.threshold:g}:",
-            "  one false mark in ten held-out images.",
+            "  chosen on held-out images, where one false mark in ten images passes.",
             f"- Temperature of the distribution's logits: {temperature:.3f}.",
             "",
             "## Held-out patients",

@@ -27,6 +27,9 @@ FALSE_PER_IMAGE = 0.1
 """False candidates that the threshold lets pass on held-out images. Strict, because real mammograms hold more that
 looks like a calcification than simulated ones do, and because a false node bends the graph more than a missing one."""
 
+TRUE_SHARE = 0.25
+"""Least share of the true candidates that pass there."""
+
 
 @dataclass(frozen=True)
 class PatchSet:
@@ -141,12 +144,18 @@ def _choose(
 
 
 def choose_threshold(networks: Networks, cases: Sequence[Case], road: Road) -> float:
-    """Return the probability from which candidates are kept: `FALSE_PER_IMAGE` false ones on these images."""
+    """Return the probability from which candidates are kept.
+
+    `FALSE_PER_IMAGE` false ones pass on these images, or more where otherwise less than `TRUE_SHARE` of the true
+    ones would: a weak detector still has to give the graph its nodes.
+    """
     beliefs = believe(networks, cases, road)
     belief = np.concatenate([beliefs[case.image_id] for case in cases])
     labels = np.concatenate([load_image(road.candidates, case).labels for case in cases])
-    false = np.sort(belief[labels == Label.FALSE])[::-1]
+    true, false = belief[labels == Label.TRUE], np.sort(belief[labels == Label.FALSE])[::-1]
     allowed = round(FALSE_PER_IMAGE * len(cases))
-    if len(false) <= allowed:
+    if not len(true) or len(false) <= allowed:
         return 0.5
-    return float(np.clip(np.ceil(false[allowed] * 1e4) / 1e4, 0.0001, 0.95))
+    strict = np.ceil(false[allowed] * 1e4) / 1e4
+    lenient = np.floor(np.quantile(true, 1 - TRUE_SHARE) * 1e4) / 1e4
+    return float(min(strict, lenient))
