@@ -32,7 +32,7 @@ def write_card(
             f"- It took {minutes:.0f} minutes on {torch.get_num_threads()} cores, without the simulation.",
             f"- Seed {config.seed}; every setting is in `config.toml`.",
             f"- Candidates are kept from a probability of {config.confirm.threshold:g}:",
-            "  chosen on held-out images, where one false mark in ten images passes.",
+            "  on held-out images one false mark in four images passes, or a quarter of the true ones.",
             f"- Temperature of the distribution's logits: {temperature:.3f}.",
             "",
             "## Held-out patients",

@@ -23,7 +23,7 @@ FIRST_FALSE = 120
 MINED_FALSE = 80
 """False candidates per image that the second round adds: those the first round believes in the most."""
 
-FALSE_PER_IMAGE = 0.1
+FALSE_PER_IMAGE = 0.25
 """False candidates that the threshold lets pass on held-out images. Strict, because real mammograms hold more that
 looks like a calcification than simulated ones do, and because a false node bends the graph more than a missing one."""
 
