@@ -170,7 +170,8 @@ def test_interruption(shell, image, tmp_path):
 
 def test_a_real_interrupt_signal(image, tmp_path):
     script = f"""
-import sys, types, time
+import signal, sys, types, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 import hand_made
 class Slow(hand_made.HandMadePipeline):
