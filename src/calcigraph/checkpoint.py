@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from calcigraph.config import Config, read_config, to_toml
 from calcigraph.errors import BadConfig, BadModel
+from calcigraph.io.tables import write_text
 from calcigraph.models import NETWORKS, Networks, build_networks
 
 CONFIG_FILE = "config.toml"
@@ -35,8 +36,8 @@ def save_model(folder: Path, config: Config, networks: Networks, *, temperature:
         write_tensors(
             folder / f"{name}.safetensors", network.state_dict(), {"temperature": repr(temperature)}
         )
-    _write_text(folder / CARD_FILE, card)
-    _write_text(folder / CONFIG_FILE, to_toml(config))
+    write_text(folder / CARD_FILE, card)
+    write_text(folder / CONFIG_FILE, to_toml(config))
 
 
 def load_model(folder: Path) -> tuple[Config, Networks, float]:
@@ -133,12 +134,6 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise BadModel(
             f"{path} ({error})", allowed="an undamaged safetensors file", do="get it again"
         ) from None
-
-
-def _write_text(path: Path, text: str) -> None:
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
 
 
 def _temperature(header: dict[str, str], folder: Path) -> float:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from calcigraph.checkpoint import load_weights, read_tensors, write_tensors
 from calcigraph.config import TrainingConfig
 from calcigraph.errors import BadModel
+from calcigraph.io.tables import write_text
 
 
 @dataclass(frozen=True)
@@ -125,9 +126,7 @@ class RunState:
         rows = csv.writer(text, lineterminator="\n")
         rows.writerow(field.name for field in fields(EpochReport))
         rows.writerows(astuple(report) for report in self.history)
-        partial = self.folder / "history.csv.partial"
-        partial.write_text(text.getvalue(), encoding="utf-8")
-        partial.replace(self.folder / "history.csv")
+        write_text(self.folder / "history.csv", text.getvalue())
 
 
 def _moments(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
