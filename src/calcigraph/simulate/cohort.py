@@ -21,7 +21,7 @@ from calcigraph.io.manifest import Case, write_manifest
 from calcigraph.io.tables import write_table, write_text
 from calcigraph.io.truth import truth_path, write_truth
 from calcigraph.lexicon import View
-from calcigraph.simulate.acquire import Acquisition, draw_acquisition
+from calcigraph.simulate.acquire import ACQUISITIONS, Acquisition, draw_acquisition
 from calcigraph.simulate.anatomy import grow_breast
 from calcigraph.simulate.dicom import write_dicom
 from calcigraph.simulate.patterns import place_lesion, place_look_alikes
@@ -37,17 +37,25 @@ class CohortOptions:
 
     Attributes:
         seed: of the whole cohort; case n uses (seed, n).
-        spacing_mm: pixel pitch of every image; None draws one of digital mammography per case.
+        spacing_mm: pixel pitch of every image; None draws one that is in use per case.
+        acquisition: `mixed`, `digital` or `film`.
         file_format: `dicom` or `png` (16 bit).
     """
 
     seed: int = 0
     spacing_mm: float | None = None
+    acquisition: str = "mixed"
     file_format: str = "dicom"
 
     def __post_init__(self) -> None:
         if self.file_format not in FORMATS:
             raise BadConfig(f"format {self.file_format!r}", allowed="dicom or png", do="choose one of these")
+        if self.acquisition not in ACQUISITIONS:
+            raise BadConfig(
+                f"acquisition {self.acquisition!r}",
+                allowed=", ".join(ACQUISITIONS),
+                do="choose one of these",
+            )
         if self.spacing_mm is not None and not 0.04 <= self.spacing_mm <= 0.25:
             raise BadConfig(
                 f"a pixel pitch of {self.spacing_mm} mm", allowed="0.04 to 0.25 mm", do="change it"
@@ -73,7 +81,7 @@ def simulate_case(case: PlannedCase, options: CohortOptions) -> list[SimulatedVi
 def case_machine(case: PlannedCase, options: CohortOptions) -> Acquisition:
     """Draw the machine of a case, from a stream of its own: the manifest asks for its pitch too."""
     rng = np.random.default_rng([options.seed, case.number, 1])
-    return draw_acquisition(rng, spacing_mm=options.spacing_mm)
+    return draw_acquisition(rng, spacing_mm=options.spacing_mm, acquisition=options.acquisition)
 
 
 def write_cohort(

@@ -32,13 +32,13 @@ def place_lesion(
 ) -> list[Calcification]:
     """Draw the calcifications that make the distribution; at least five."""
     centres = _PATTERNS[distribution](breast, rng)
-    median = rng.uniform(0.2, 0.42)
-    attenuation = rng.uniform(0.35, 1.1)
+    median = float(np.exp(rng.uniform(np.log(0.2), np.log(0.6))))
+    attenuation = float(np.exp(rng.uniform(np.log(0.5), np.log(2.0))))
     diameters = draw_diameters(len(centres), median_mm=median, rng=rng)
     attenuations = attenuation * rng.uniform(0.7, 1.3, len(centres))
     seen = np.argsort(-diameters)[:CLEARLY_SEEN]
     diameters[seen] = np.maximum(diameters[seen], 0.3)
-    attenuations[seen] = np.maximum(attenuations[seen], 0.5)
+    attenuations[seen] = np.maximum(attenuations[seen], 0.8)
     return [
         make_calcification(centre, diameter, density, Kind.LESION, rng)
         for centre, diameter, density in zip(centres, diameters, attenuations, strict=True)
@@ -49,7 +49,7 @@ def place_look_alikes(breast: Anatomy, rng: np.random.Generator) -> list[Calcifi
     """Draw what a normal breast has too: lone punctate and coarse calcifications, calcified vessels."""
     scattered = breast.random_points(int(rng.poisson(1.2)), rng)
     found = [
-        make_calcification(centre, diameter, rng.uniform(0.35, 1.0), Kind.SCATTERED, rng)
+        make_calcification(centre, diameter, rng.uniform(0.5, 1.5), Kind.SCATTERED, rng)
         for centre, diameter in zip(
             scattered, draw_diameters(len(scattered), median_mm=0.35, rng=rng), strict=True
         )
