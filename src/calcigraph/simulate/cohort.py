@@ -24,7 +24,8 @@ from calcigraph.lexicon import View
 from calcigraph.simulate.acquire import Acquisition, draw_acquisition
 from calcigraph.simulate.anatomy import grow_breast
 from calcigraph.simulate.dicom import write_dicom
-from calcigraph.simulate.patterns import place_lesion, place_look_alikes
+from calcigraph.simulate.look_alikes import place_look_alikes, place_satellites
+from calcigraph.simulate.patterns import place_lesion
 from calcigraph.simulate.plan import Plan, PlannedCase
 from calcigraph.simulate.render import SimulatedView, render_view
 
@@ -63,7 +64,8 @@ def simulate_case(case: PlannedCase, options: CohortOptions) -> list[SimulatedVi
     breast = grow_breast(rng)
     calcifications = place_look_alikes(breast, rng)
     if case.distribution is not None:
-        calcifications += place_lesion(breast, case.distribution, rng)
+        lesion = place_lesion(breast, case.distribution, rng)
+        calcifications += lesion + place_satellites(breast, lesion, rng)
     return [
         render_view(breast, calcifications, view=view, laterality=case.laterality, machine=machine, rng=rng)
         for view in case.views
