@@ -24,7 +24,8 @@ LOST = {Distribution.REGIONAL: 1.5, Distribution.SEGMENTAL: 1.15}
 """The largest lesions are drawn larger by this, smaller ones by less: the breast does not hold all of them."""
 
 TOGETHER = 0.88
-"""Correlation of the long and the short side (Spearman's ρ in the outlines: grouped .93, linear .84, segmental .79, regional .77)."""
+"""Correlation of the long and the short side; Spearman's ρ in the outlines is .93 (grouped), .84 (linear), .79
+(segmental) and .77 (regional)."""
 
 SHARES = (0.1, 0.25, 0.5, 0.75, 0.9)
 
