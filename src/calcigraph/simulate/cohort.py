@@ -24,7 +24,9 @@ from calcigraph.lexicon import View
 from calcigraph.simulate.acquire import ACQUISITIONS, Acquisition, draw_acquisition
 from calcigraph.simulate.anatomy import grow_breast
 from calcigraph.simulate.dicom import write_dicom
-from calcigraph.simulate.patterns import place_lesion, place_look_alikes
+from calcigraph.simulate.look_alikes import place_look_alikes, place_satellites
+from calcigraph.simulate.outlined import simulate_outlined
+from calcigraph.simulate.patterns import place_lesion
 from calcigraph.simulate.plan import Plan, PlannedCase
 from calcigraph.simulate.render import SimulatedView, render_view
 
@@ -66,15 +68,38 @@ class CohortOptions:
 
 def simulate_case(case: PlannedCase, options: CohortOptions) -> list[SimulatedView]:
     """Simulate every view of one case."""
+    if case.outlines:
+        return _simulate_outlined(case, options)
     rng = np.random.default_rng([options.seed, case.number])
     machine = case_machine(case, options)
     breast = grow_breast(rng)
     calcifications = place_look_alikes(breast, rng)
     if case.distribution is not None:
-        calcifications += place_lesion(breast, case.distribution, rng)
+        lesion = place_lesion(breast, case.distribution, rng)
+        calcifications += lesion + place_satellites(breast, lesion, rng)
     return [
         render_view(breast, calcifications, view=view, laterality=case.laterality, machine=machine, rng=rng)
         for view in case.views
+    ]
+
+
+def _simulate_outlined(case: PlannedCase, options: CohortOptions) -> list[SimulatedView]:
+    """Simulate the views of a case with outlines; each has a generator of its own, which draws the same projection
+    when the outline is placed and when the view is rendered.
+    """
+    rng, machine = np.random.default_rng([options.seed, case.number]), case_machine(case, options)
+    seeds = [[options.seed, case.number, 2 + place] for place in range(len(case.views))]
+    breast, shown = simulate_outlined(case, seeds, rng)
+    return [
+        render_view(
+            breast,
+            calcifications,
+            view=view,
+            laterality=case.laterality,
+            machine=machine,
+            rng=np.random.default_rng(seed),
+        )
+        for view, calcifications, seed in zip(case.views, shown, seeds, strict=True)
     ]
 
 
@@ -90,6 +115,8 @@ def write_cohort(
     options: CohortOptions,
     *,
     name: str,
+    licence: str = "Apache-2.0",
+    source: str = "simulated, no patient",
     workers: int | None = None,
     report: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
@@ -100,6 +127,8 @@ def write_cohort(
         plan: its cases.
         options: how they are made.
         name: of the data set, for dataset.json.
+        licence: of the data set.
+        source: of the data set, beside command and seed.
         workers: processes; one per core unless given.
         report: called with cases done and cases in all.
     """
@@ -114,8 +143,8 @@ def write_cohort(
     write_manifest(
         folder,
         name=name,
-        licence="Apache-2.0",
-        source=f"calcigraph simulate, seed {options.seed}; simulated, no patient",
+        licence=licence,
+        source=f"calcigraph simulate, seed {options.seed}; {source}",
         cases=[row for case in plan for row in _manifest_rows(case, options)],
     )
 
