@@ -12,6 +12,8 @@ import tomli_w
 
 from calcigraph.errors import BadConfig
 
+READOUTS = ("flatten", "pool", "members")
+
 
 @dataclass(frozen=True)
 class BreastConfig:
@@ -89,8 +91,12 @@ class NetworkConfig:
     convolutions: int = 3
     residual: bool = True
     """Add what a node knows to each convolution's answer, normalised; the paper has ReLU between, no more."""
-    readout: str = "pool"
-    """`flatten`: the node matrix, cut or padded to `flatten_nodes` (paper); `pool`: permutation-invariant."""
+    visual_dropout: float = 0.3
+    """Share of the graphs whose visual features are taken away in training; above 0 they are standardised, and NaN
+    is unknown. 0 takes them as they are (paper)."""
+    readout: str = "members"
+    """`flatten`: the node matrix, cut or padded to `flatten_nodes` (paper); `pool`: permutation-invariant;
+    `members`: that and the shape of the nodes that belong to the lesion."""
     flatten_nodes: int = 128
     readout_dim: int = 64
     dropout: float = 0.2
@@ -144,7 +150,8 @@ class Config:
         _require(self.candidates.response in ("tophat", "blob"), "candidates.response", "tophat or blob")
         _require(self.candidates.rule in ("peaks", "components"), "candidates.rule", "peaks or components")
         _require(self.graph.edge_labels in ("offset", "mm"), "graph.edge_labels", "offset or mm")
-        _require(self.network.readout in ("flatten", "pool"), "network.readout", "flatten or pool")
+        _require(self.network.readout in READOUTS, "network.readout", ", ".join(READOUTS))
+        _require(0 <= self.network.visual_dropout < 1, "network.visual_dropout", "0 to below 1")
         _require(self.network.output in ("sigmoid", "softmax"), "network.output", "sigmoid or softmax")
         _require(self.graph.neighbours >= 1, "graph.neighbours", "1 or more")
         _require(self.network.convolutions >= 1, "network.convolutions", "1 or more")
@@ -175,7 +182,9 @@ def paper() -> Config:
         patch=PatchConfig(scales=(1,)),
         confirm=ConfirmConfig(separation_mm=0.0),
         graph=GraphConfig(edge_labels="offset"),
-        network=NetworkConfig(residual=False, readout="flatten", output="sigmoid", dropout=0.0),
+        network=NetworkConfig(
+            residual=False, visual_dropout=0.0, readout="flatten", output="sigmoid", dropout=0.0
+        ),
         patch_training=TrainingConfig(batch_size=256, focal_gamma=0.0),
         graph_training=TrainingConfig(),
     )

@@ -67,6 +67,5 @@ def simulate(
             report=lambda done, total: move(done, "cases"),
         )
     images = sum(len(case.views) for case in plan)
-    print(
-        f"{out}: {count(images, 'image')} of {count(len(plan), 'case')}; simulated{', no patient' if outlines is None else ' inside real outlines'}"
-    )
+    inside = "no patient" if outlines is None else "inside real outlines"
+    print(f"{out}: {count(images, 'image')} of {count(len(plan), 'case')}; simulated, {inside}")

@@ -102,11 +102,11 @@ def _fitted(breast: Anatomy, distribution: Distribution, draw: Draw, rng: np.ran
 
 
 def _cloud(breast: Anatomy, extent: Extent, count: int, rng: np.random.Generator) -> Points:
-    """Return points in a randomly turned ellipsoid: filled evenly, or thinning out, or in clumps."""
+    """Return points in a randomly turned ellipsoid: filled evenly, thinning out either way, or in clumps."""
     centre = breast.random_points(1, rng)[0]
     direction = rng.normal(size=(count, 3))
     direction /= np.linalg.norm(direction, axis=1, keepdims=True)
-    offset = direction * rng.random((count, 1)) ** rng.uniform(0.33, 0.6)
+    offset = direction * rng.random((count, 1)) ** rng.uniform(0.15, 0.6)
     if rng.random() < 0.4:
         clump = offset[rng.integers(0, max(2, count // 6), count)]
         offset = 0.6 * clump + 0.4 * offset
@@ -120,7 +120,7 @@ def _along_duct(breast: Anatomy, extent: Extent, count: int, rng: np.random.Gene
     span = int(min(len(points), max(5, extent.long_mm)))
     start = int(rng.integers(0, len(points) - span + 1))
     chosen = points[start + rng.integers(0, span, count)]
-    return chosen + rng.normal(0, rng.uniform(0.1, 0.25) * extent.short_mm, (count, 3))
+    return chosen + rng.uniform(-1, 1, (count, 3)) * rng.uniform(0.05, 0.6) * extent.short_mm
 
 
 def _in_lobe(breast: Anatomy, extent: Extent, count: int, rng: np.random.Generator) -> Points:
@@ -128,7 +128,8 @@ def _in_lobe(breast: Anatomy, extent: Extent, count: int, rng: np.random.Generat
     points = np.concatenate([duct.points_mm for duct in lobe])
     centre = lobe[0].points_mm[int(rng.integers(len(lobe[0].points_mm)))]
     near = points[np.linalg.norm(points - centre, axis=1) <= max(8.0, extent.long_mm / 2)]
-    return near[rng.integers(0, len(near), count)] + rng.normal(0, rng.uniform(0.5, 2.0), (count, 3))
+    beside = rng.uniform(-1, 1, (count, 3)) * rng.uniform(0.03, 0.5) * extent.short_mm
+    return near[rng.integers(0, len(near), count)] + beside
 
 
 def _long_duct(breast: Anatomy, length_mm: float, rng: np.random.Generator) -> Duct:

@@ -91,6 +91,8 @@ def augment_graph(
         frame=frame,
         config=config,
     )
+    if "member" in graph:
+        varied.member = graph.member[torch.as_tensor(kept)]
     varied.y = graph.y
     return varied
 
