@@ -124,6 +124,21 @@ class TrainingConfig:
 
 
 @dataclass(frozen=True)
+class PretrainingConfig:
+    """How the graph network starts, on simulated marks without pixels."""
+
+    graphs: int = 2000
+    """Graphs of each epoch, drawn anew; 0 starts from nothing (paper)."""
+    judges: int = 1000
+    """Graphs that choose the epoch."""
+    recipe: TrainingConfig = field(
+        default_factory=lambda: TrainingConfig(
+            epochs=40, batch_size=64, learning_rate=2e-3, weight_decay=0.05, focal_gamma=0.0, augment=True
+        )
+    )
+
+
+@dataclass(frozen=True)
 class Config:
     """The whole road from pixels to a descriptor."""
 
@@ -140,9 +155,15 @@ class Config:
             epochs=6, batch_size=256, learning_rate=2e-3, focal_gamma=0.0, augment=True
         )
     )
+    pretraining: PretrainingConfig = field(default_factory=PretrainingConfig)
     graph_training: TrainingConfig = field(
         default_factory=lambda: TrainingConfig(
-            learning_rate=2e-3, weight_decay=0.05, augment=True, balance_classes=True
+            epochs=40,
+            learning_rate=5e-4,
+            weight_decay=0.05,
+            focal_gamma=0.0,
+            augment=True,
+            balance_classes=True,
         )
     )
 
@@ -159,6 +180,9 @@ class Config:
         _require(self.patch.size_px >= 8 and self.patch.size_px % 2 == 0, "patch.size_px", "even, 8 or more")
         _require(
             bool(self.patch.scales) and min(self.patch.scales) >= 1, "patch.scales", "whole numbers from 1"
+        )
+        _require(
+            min(self.pretraining.graphs, self.pretraining.judges) >= 0, "pretraining", "0 or more graphs"
         )
         for name in ("patch_training", "graph_training"):
             recipe: TrainingConfig = getattr(self, name)
@@ -186,6 +210,7 @@ def paper() -> Config:
             residual=False, visual_dropout=0.0, readout="flatten", output="sigmoid", dropout=0.0
         ),
         patch_training=TrainingConfig(batch_size=256, focal_gamma=0.0),
+        pretraining=PretrainingConfig(graphs=0),
         graph_training=TrainingConfig(),
     )
 

@@ -52,10 +52,10 @@ class DetectorTraits:
         separation_mm: of two marks closer than this one is kept.
     """
 
-    half_snr: Range = Range(5.0, 25.0)
+    half_snr: Range = Range(4.0, 18.0)
     steepness: Range = Range(1.5, 5.0)
     most: Range = Range(0.7, 1.0)
-    false_marks: Range = Range(0.2, 12.0)
+    false_marks: Range = Range(0.2, 8.0)
     clump_share: float = 0.15
     clump_marks: float = 4.0
     coarse_found: float = 0.3

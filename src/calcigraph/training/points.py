@@ -24,12 +24,14 @@ def graph_of_marks(
 ) -> CalcificationGraph:
     """Build the graph of marks on a view.
 
-    Its visual features are NaN, unknown; `member` (n,) float32 is 1 for nodes of the lesion and 0 for others.
+    Its visual features are NaN, unknown (0 for a network that takes them as they are); `member` (n,) float32 is 1
+    for nodes of the lesion and 0 for others.
     """
+    unknown = torch.nan if config.network.visual_dropout else 0.0
     graph = assemble(
         marked.pos_mm,
         marked.marks,
-        torch.full((len(marked.pos_mm), config.network.visual_dim), torch.nan),
+        torch.full((len(marked.pos_mm), config.network.visual_dim), unknown),
         frame=Frame.of(marked.breast, marked.extent_mm),
         config=config.graph,
     )
