@@ -67,7 +67,7 @@ class MemberReadout(nn.Module):
         mean = scatter(weight[:, None] * h, graph, dim_size=count, reduce="sum") / total[:, None]
         highest = scatter(h, graph, dim_size=count, reduce="max")
         share = softmax(self.attention(h), graph, num_nodes=count)
-        heads = share[:, :, None] * self.value(h).view(len(h), HEADS, -1)
+        heads = share[:, :, None] * self.value(h).view(len(h), HEADS, h.shape[1] // HEADS)
         attended = scatter(heads.flatten(1), graph, dim_size=count, reduce="sum")
         return torch.cat([mean, highest, attended], dim=1)
 

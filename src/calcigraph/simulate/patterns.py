@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from calcigraph.lexicon import Distribution
 from calcigraph.records import Points
@@ -24,14 +23,6 @@ Draw = Callable[[Anatomy, Extent, int, np.random.Generator], Points]
 
 CLEARLY_SEEN = 6
 """So many calcifications of a lesion are large and dense enough to be seen: nobody labels what nobody sees."""
-
-BEND_DEGREES = 45.0
-"""Standard deviation of the angle between a stretch of duct and the duct that was grown: real ones wind more, and
-radiologists' linear and segmental outlines lie in the depth direction only weakly (`make calibration`)."""
-
-LOOSE = 0.5
-"""Share of the linear and segmental lesions whose calcifications show no duct, but a cloud of such an extent: readers
-agree on the descriptor with a κ of about .45, and label much that no textbook would show."""
 
 PLACES = 12
 """So many places in the breast are tried; the lesion goes where most of it is inside."""
@@ -61,9 +52,9 @@ def make_lesion(centres_mm: Points, rng: np.random.Generator) -> list[Calcificat
 
 def diffuse(breast: Anatomy, rng: np.random.Generator) -> Points:
     """Return points throughout the breast, at times only throughout its inner part, where the gland is."""
-    share = rng.uniform(0.5, 1.0)
+    share = rng.uniform(0.55, 1.0)
     spread = breast.random_points(int(np.clip(rng.lognormal(np.log(70), 0.6), 20, 250)), rng)
-    return spread * [rng.uniform(0.6, 1.0), share, share]
+    return spread * [rng.uniform(0.7, 1.0), share, share]
 
 
 def regional(breast: Anatomy, rng: np.random.Generator) -> Points:
@@ -78,12 +69,12 @@ def grouped(breast: Anatomy, rng: np.random.Generator) -> Points:
 
 def linear(breast: Anatomy, rng: np.random.Generator) -> Points:
     """Return points along one duct and around it: a thin bent line, or a band where the duct is wide or branches."""
-    return _fitted(breast, Distribution.LINEAR, _cloud if rng.random() < LOOSE else _along_duct, rng)
+    return _fitted(breast, Distribution.LINEAR, _along_duct, rng)
 
 
 def segmental(breast: Anatomy, rng: np.random.Generator) -> Points:
     """Return points in the branches of one lobe, over a stretch of it that tapers to the nipple."""
-    return _fitted(breast, Distribution.SEGMENTAL, _cloud if rng.random() < LOOSE else _in_lobe, rng)
+    return _fitted(breast, Distribution.SEGMENTAL, _in_lobe, rng)
 
 
 _PATTERNS = {
@@ -116,7 +107,7 @@ def _cloud(breast: Anatomy, extent: Extent, count: int, rng: np.random.Generator
     centre = breast.random_points(1, rng)[0]
     direction = rng.normal(size=(count, 3))
     direction /= np.linalg.norm(direction, axis=1, keepdims=True)
-    offset = direction * rng.random((count, 1)) ** rng.uniform(0.15, 0.6)
+    offset = direction * rng.random((count, 1)) ** rng.uniform(0.03, 0.45)
     if rng.random() < 0.4:
         clump = offset[rng.integers(0, max(2, count // 6), count)]
         offset = 0.6 * clump + 0.4 * offset
@@ -132,7 +123,7 @@ def _along_duct(breast: Anatomy, extent: Extent, count: int, rng: np.random.Gene
     span = int(min(len(points), max(5, extent.long_mm)))
     start = int(np.clip(place - span // 2, 0, len(points) - span))
     chosen = points[start + rng.integers(0, span, count)]
-    return _turned(chosen + rng.uniform(-1, 1, (count, 3)) * rng.uniform(0.05, 0.6) * extent.short_mm, rng)
+    return chosen + rng.uniform(-1, 1, (count, 3)) * rng.uniform(0.05, 0.6) * extent.short_mm
 
 
 def _in_lobe(breast: Anatomy, extent: Extent, count: int, rng: np.random.Generator) -> Points:
@@ -140,15 +131,7 @@ def _in_lobe(breast: Anatomy, extent: Extent, count: int, rng: np.random.Generat
     points, place = _nearest(breast, lobes, rng)
     near = points[np.linalg.norm(points - points[place], axis=1) <= max(8.0, extent.long_mm / 2)]
     beside = rng.uniform(-1, 1, (count, 3)) * rng.uniform(0.03, 0.5) * extent.short_mm
-    return _turned(near[rng.integers(0, len(near), count)] + beside, rng)
-
-
-def _turned(points_mm: Points, rng: np.random.Generator) -> Points:
-    """Turn (n, 3) points about their centre by an angle of `BEND_DEGREES`, about a random axis."""
-    axis = rng.normal(size=3)
-    turn = rng.normal(0, np.deg2rad(BEND_DEGREES)) * axis / np.linalg.norm(axis)
-    centre = points_mm.mean(axis=0)
-    return centre + Rotation.from_rotvec(turn).apply(points_mm - centre)
+    return near[rng.integers(0, len(near), count)] + beside
 
 
 def _nearest(breast: Anatomy, paths_mm: Sequence[Points], rng: np.random.Generator) -> tuple[Points, int]:

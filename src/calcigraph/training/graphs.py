@@ -26,14 +26,16 @@ DROPPED_AT_MOST = 0.5
 TURN_DEGREES = 10.0
 STRETCH = 0.07
 SHIFT_MM = 0.3
-CROPPED = 0.15
+CROPPED = 0.25
 """Share of the graphs that are shown as a crop around the calcifications, without a nipple."""
-PARTIAL = 0.3
-"""Share of the graphs whose breast is shown in part, as spot and biopsy views do."""
+PARTIAL = 0.5
+"""Share of the graphs whose breast is shown in part, as spot and biopsy views do: its area is smaller, and the
+nipple is not where its outline says."""
+NIPPLE_MM = 25.0
 AREA = 0.3
 VISUAL_NOISE = 0.1
-"""Standard deviations: turn about the nipple, log of the stretch, shift of each node, log of the breast's area,
-noise on visual features as a share of their own."""
+"""Standard deviations: nipple of a partial view, turn about the nipple, log of the stretch, shift of each node, log
+of the breast's area, noise on visual features as a share of their own."""
 
 
 class GraphExamples:
@@ -80,7 +82,8 @@ def augment_graph(
     if len(pos_mm) and rng.random() < CROPPED:
         pos_mm, frame = _crop(pos_mm, frame, rng)
     elif rng.random() < PARTIAL:
-        frame = replace(frame, area_cm2=frame.area_cm2 * rng.uniform(0.2, 1))
+        row, col = np.add(frame.nipple_mm, NIPPLE_MM * rng.standard_normal(2)).tolist()
+        frame = replace(frame, nipple_mm=(row, col), area_cm2=frame.area_cm2 * rng.uniform(0.2, 1))
     frame = replace(frame, area_cm2=frame.area_cm2 * np.exp(AREA * rng.standard_normal()))
     breast_mm = _vary_positions(frame.to_breast(pos_mm), frame, rng)
     visual = graph.visual[torch.as_tensor(kept)]

@@ -10,7 +10,7 @@ import torch
 from calcigraph.config import Config
 from calcigraph.graph import CalcificationGraph, Frame, assemble
 from calcigraph.lexicon import DISTRIBUTIONS, Distribution, View
-from calcigraph.simulate.anatomy import grow_breast
+from calcigraph.simulate.anatomy import Anatomy, grow_breast
 from calcigraph.simulate.look_alikes import place_look_alikes, place_satellites
 from calcigraph.simulate.marks import DetectorTraits, MarkedView, mark_view
 from calcigraph.simulate.patterns import place_lesion
@@ -42,11 +42,25 @@ def graph_of_marks(
 
 
 def draw_graph(
-    distribution: Distribution, config: Config, traits: DetectorTraits, rng: np.random.Generator
+    distribution: Distribution,
+    config: Config,
+    traits: DetectorTraits,
+    rng: np.random.Generator,
+    *,
+    breast: Anatomy | None = None,
 ) -> CalcificationGraph:
-    """Draw a breast with this distribution and return the graph of one view, at least five marks of it true."""
-    for _ in range(TRIES):
-        breast = grow_breast(rng)
+    """Draw this distribution in a breast and return the graph of one view, at least five marks of it true.
+
+    Args:
+        distribution: of the lesion.
+        config: neighbours, edge labels, width of the visual features and least number of calcifications.
+        traits: of the detectors.
+        rng: of all.
+        breast: the first that is tried; drawn unless given.
+    """
+    for attempt in range(TRIES):
+        if breast is None or attempt:
+            breast = grow_breast(rng)
         lesion = place_lesion(breast, distribution, rng)
         calcifications = lesion + place_satellites(breast, lesion, rng) + place_look_alikes(breast, rng)
         view = View.CC if rng.random() < 0.5 else View.MLO

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +12,10 @@ from torch import Tensor
 from torch_geometric.data import Batch
 
 from calcigraph.config import Config
+from calcigraph.graph import CalcificationGraph
 from calcigraph.lexicon import DISTRIBUTIONS
 from calcigraph.models import DistributionNet
+from calcigraph.simulate.anatomy import grow_breast
 from calcigraph.simulate.marks import DetectorTraits
 from calcigraph.training.graphs import augment_graph, fit_graphs
 from calcigraph.training.loop import FitResult
@@ -22,6 +24,9 @@ from calcigraph.training.state import EpochReport
 
 JUDGES_SEED = 1_000_003
 """Graphs that choose the epoch are drawn with this beside the seed, and are the same in every epoch."""
+
+LESIONS_PER_BREAST = 8
+"""Growing a breast takes longer than all else, so it is shown with several lesions, one by one."""
 
 
 class MarkedViews:
@@ -34,6 +39,7 @@ class MarkedViews:
     def __init__(self, count: int, config: Config, traits: DetectorTraits, *, seed: int) -> None:
         self.config, self.traits, self.seed = config, traits, seed
         self._labels = np.arange(count, dtype=np.int64) % len(DISTRIBUTIONS)
+        self._drawn: dict[int, CalcificationGraph] = {}
 
     @property
     def labels(self) -> NDArray[np.int64]:
@@ -45,12 +51,23 @@ class MarkedViews:
 
     def make_batch(self, indices: NDArray[np.int64], rng: np.random.Generator | None) -> tuple[Batch, Tensor]:
         """One PyG batch and its labels (n,)."""
-        graphs = []
-        for index in indices:
-            own = rng or np.random.default_rng([self.seed, int(index)])
-            graph = draw_graph(DISTRIBUTIONS[self._labels[index]], self.config, self.traits, own)
-            graphs.append(graph if rng is None else augment_graph(graph, rng=rng, config=self.config.graph))
+        graphs = [self._fixed(int(i)) for i in indices] if rng is None else list(self._fresh(indices, rng))
         return Batch.from_data_list(graphs), torch.as_tensor(self._labels[indices])
+
+    def _fixed(self, index: int) -> CalcificationGraph:
+        if index not in self._drawn:
+            rng = np.random.default_rng([self.seed, index])
+            label = DISTRIBUTIONS[self._labels[index]]
+            self._drawn[index] = draw_graph(label, self.config, self.traits, rng)
+        return self._drawn[index]
+
+    def _fresh(self, indices: NDArray[np.int64], rng: np.random.Generator) -> Iterator[CalcificationGraph]:
+        for place, index in enumerate(indices):
+            if place % LESIONS_PER_BREAST == 0:
+                breast = grow_breast(rng)
+            label = DISTRIBUTIONS[self._labels[index]]
+            graph = draw_graph(label, self.config, self.traits, rng, breast=breast)
+            yield augment_graph(graph, rng=rng, config=self.config.graph)
 
 
 def pretrain(
