@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 WEIGHTS := build/weights
 
-.PHONY: demo test check-long weights benchmarks lock clean
+.PHONY: demo test check-long weights calibration semireal benchmarks lock clean
 
 demo: $(READY)  ## simulate, predict and report; ends with the path of the report
 	$(BIN)/calcigraph simulate --out build/demo --cases 1 --normals 1 --seed 6
@@ -28,6 +28,12 @@ weights: $(READY)  ## simulate, train and write the shipped model; resumes after
 	$(BIN)/calcigraph evaluate $(WEIGHTS)/run $(WEIGHTS)/independent --out $(WEIGHTS)/evaluation
 	mkdir -p src/calcigraph/weights/default
 	cp $(WEIGHTS)/run/model/* src/calcigraph/weights/default/
+
+calibration: $(READY)  ## extents of simulated lesions beside radiologists' outlines: docs/calibration.md
+	$(BIN)/python benchmarks/calibration.py
+
+semireal: $(READY)  ## the graph network on simulated marks inside real outlines (CALCIGRAPH_DATA): docs/semireal.md
+	$(BIN)/python benchmarks/semireal.py
 
 benchmarks: $(READY)  ## speed tables on this machine
 	$(BIN)/pip install --quiet -c requirements.lock --editable '.[baselines]'
