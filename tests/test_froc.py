@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from calcigraph.froc import (
     MATCH_MM,
     MarkedImage,
-    bootstrap_found_at,
     detection_at,
     found_at,
     froc,
@@ -156,11 +155,12 @@ def test_the_share_found_at_a_rate_of_false_marks():
         MarkedImage(found=np.array([0.9, 0.4]), false=np.array([0.8, 0.3]), area_cm2=1.0),
         MarkedImage(found=np.array([0.7, -1.0]), false=np.array([0.5]), area_cm2=1.0),
     ]
-    assert found_at(images, 0.0)[0] == pytest.approx(1 / 4)  # above the likeliest false mark, 0.8
-    assert found_at(images, 0.5)[0] == pytest.approx(2 / 4)  # one may pass
-    assert found_at(images, 1.0)[0] == pytest.approx(3 / 4)
-    rate, threshold = found_at(images, 9.0)
-    assert (rate, threshold) == (pytest.approx(3 / 4), 0.0)
-    low, high = bootstrap_found_at(images, ["a", "b"], 0.5, seed=1, repeats=50)
-    assert low <= 2 / 4 <= high
-    assert (low, high) == bootstrap_found_at(images, ["a", "b"], 0.5, seed=1, repeats=50)
+
+    def at(rate):
+        return found_at(images, ["a", "b"], false_per_cm2=rate, seed=1, repeats=50)
+
+    assert at(0.0).value == pytest.approx(1 / 4)  # above the likeliest false mark, 0.8
+    assert at(0.5).value == pytest.approx(2 / 4)  # one may pass
+    assert at(1.0).value == pytest.approx(3 / 4)
+    assert (at(9.0).value, at(9.0).threshold) == (pytest.approx(3 / 4), 0.0)
+    assert at(0.5).low <= 2 / 4 <= at(0.5).high and at(0.5) == at(0.5)

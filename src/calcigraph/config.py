@@ -63,6 +63,8 @@ class PatchConfig:
 class ConfirmConfig:
     """Which candidates become nodes (equation 2)."""
 
+    members: int = 3
+    """Networks whose logits are averaged; the paper has one."""
     threshold: float = 0.5
     """Least probability of a calcification."""
     separation_mm: float = 0.35
@@ -152,7 +154,7 @@ class Config:
     network: NetworkConfig = field(default_factory=NetworkConfig)
     patch_training: TrainingConfig = field(
         default_factory=lambda: TrainingConfig(
-            epochs=6, batch_size=256, learning_rate=2e-3, focal_gamma=0.0, augment=True
+            epochs=5, batch_size=256, learning_rate=2e-3, focal_gamma=0.0, augment=True
         )
     )
     pretraining: PretrainingConfig = field(default_factory=PretrainingConfig)
@@ -176,6 +178,7 @@ class Config:
         _require(self.network.output in ("sigmoid", "softmax"), "network.output", "sigmoid or softmax")
         _require(self.graph.neighbours >= 1, "graph.neighbours", "1 or more")
         _require(self.network.convolutions >= 1, "network.convolutions", "1 or more")
+        _require(self.confirm.members >= 1, "confirm.members", "1 or more")
         _require(0 <= self.confirm.threshold <= 1, "confirm.threshold", "0 to 1")
         _require(self.patch.size_px >= 8 and self.patch.size_px % 2 == 0, "patch.size_px", "even, 8 or more")
         _require(
@@ -204,7 +207,7 @@ def paper() -> Config:
             threshold=4.0,
         ),
         patch=PatchConfig(scales=(1,)),
-        confirm=ConfirmConfig(separation_mm=0.0),
+        confirm=ConfirmConfig(members=1, separation_mm=0.0),
         graph=GraphConfig(edge_labels="offset"),
         network=NetworkConfig(
             residual=False, visual_dropout=0.0, readout="flatten", output="sigmoid", dropout=0.0

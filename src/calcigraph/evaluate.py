@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +11,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from calcigraph.cases import fuse_views
+from calcigraph.encode import select_nodes
 from calcigraph.errors import BadManifest, CalcigraphError
 from calcigraph.figures import confusion_matrix, roc_curves
-from calcigraph.froc import Detection, MarkedImage, detection_at, froc, match_marks
+from calcigraph.froc import Detection, FoundAt, MarkedImage, detection_at, found_at, froc, match_marks
 from calcigraph.io import Case, Dataset
 from calcigraph.io.tables import write_table, write_text
 from calcigraph.lexicon import DISTRIBUTIONS, RESEARCH_USE
@@ -22,6 +23,9 @@ from calcigraph.metrics import confusion_matrix as count_confusions
 from calcigraph.pipeline import Pipeline
 from calcigraph.records import Prediction
 from calcigraph.results import to_json
+
+FALSE_PER_CM2 = 0.4
+"""Rate of false marks at which detectors are compared."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,7 @@ class Evaluation:
         unanswered: labelled images in which too little was found to name a distribution; they count as
             answered with equal probabilities.
         detection: of the calcifications that the model keeps; None where no truth is known.
+        found_at: share found where `FALSE_PER_CM2` false marks pass; None where no truth is known.
         failures: image id → why it could not be read.
     """
 
@@ -43,6 +48,7 @@ class Evaluation:
     constant: Scores | None
     unanswered: int
     detection: Detection | None
+    found_at: FoundAt | None
     failures: dict[str, str]
 
 
@@ -96,6 +102,7 @@ def evaluate_model(
         constant=constant_answer(_labels(labelled)) if labelled else None,
         unanswered=sum(one.prediction.distribution is None for one in labelled),
         detection=detection_at(kept, 0.0) if kept else None,
+        found_at=_found_at(judged, seed),
         failures=failures,
     )
     _write(out, evaluation, labelled, proposed, pipeline, dataset)
@@ -108,11 +115,20 @@ def _judge(pipeline: Pipeline, dataset: Dataset, case: Case) -> _Judged:
     truth = dataset.truth(case)
     if truth is None:
         return _Judged(case, prediction, None, None)
+    apart = select_nodes(prediction.candidates, replace(pipeline.config.confirm, threshold=0.0))
     kept, proposed = (
         match_marks(marks, truth, spacing_mm=mammogram.spacing_mm, area_cm2=prediction.breast.area_cm2)
-        for marks in (prediction.calcifications, prediction.candidates)
+        for marks in (prediction.calcifications, prediction.candidates.iloc[apart])
     )
     return _Judged(case, prediction, kept, proposed)
+
+
+def _found_at(judged: Sequence[_Judged], seed: int) -> FoundAt | None:
+    known = [(one.proposed, one.case.patient_id) for one in judged if one.proposed is not None]
+    if not known:
+        return None
+    images, patients = zip(*known, strict=True)
+    return found_at(images, patients, false_per_cm2=FALSE_PER_CM2, seed=seed)
 
 
 def _labels(labelled: Sequence[_Judged]) -> NDArray[np.int64]:

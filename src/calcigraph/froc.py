@@ -105,32 +105,44 @@ def froc(
     )
 
 
-def found_at(images: Sequence[MarkedImage], false_per_cm2: float) -> tuple[float, float]:
-    """Return the share of visible true calcifications found at a rate of false marks, and the threshold there.
+@dataclass(frozen=True)
+class FoundAt:
+    """Share of visible true calcifications found at a rate of false marks, with its bootstrap interval.
 
-    Args:
-        images: with every mark that could be made.
+    Attributes:
         false_per_cm2: false marks per cm² of breast that are allowed.
-
-    Returns:
-        (rate, threshold); the rate is NaN where nothing is known.
+        value: the share; NaN where nothing is known.
+        low: end of the interval.
+        high: other end.
+        threshold: probability at which that many pass.
     """
-    false = np.sort(np.concatenate([image.false for image in images]))[::-1]
-    allowed = int(false_per_cm2 * sum(image.area_cm2 for image in images))
-    threshold = float(np.nextafter(false[allowed], 2)) if allowed < len(false) else 0.0
-    return detection_at(images, threshold).true_positive_rate, threshold
+
+    false_per_cm2: float
+    value: float
+    low: float
+    high: float
+    threshold: float
 
 
-def bootstrap_found_at(
+def found_at(
     images: Sequence[MarkedImage],
     patients: Sequence[str],
-    false_per_cm2: float,
     *,
+    false_per_cm2: float,
     seed: int,
     repeats: int = 500,
     level: float = 0.95,
-) -> tuple[float, float]:
-    """Return the percentile interval of `found_at`, patients drawn with replacement."""
+) -> FoundAt:
+    """Read the FROC curve at a rate of false marks.
+
+    Args:
+        images: one or more, with every mark that could be made.
+        patients: of each image; they are drawn with replacement for the percentile interval.
+        false_per_cm2: false marks per cm² of breast that are allowed.
+        seed: of the draws.
+        repeats: draws.
+        level: of the interval.
+    """
     members: dict[str, list[MarkedImage]] = {}
     for image, patient in zip(images, patients, strict=True):
         members.setdefault(patient, []).append(image)
@@ -138,6 +150,16 @@ def bootstrap_found_at(
     rates = []
     for _ in range(repeats):
         drawn = [image for each in rng.integers(len(groups), size=len(groups)) for image in groups[each]]
-        rates.append(found_at(drawn, false_per_cm2)[0])
-    low, high = np.nanquantile(rates, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+        rates.append(_share_at(drawn, false_per_cm2)[0])
+    known = [rate for rate in rates if not np.isnan(rate)] or [np.nan]
+    low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
+    value, threshold = _share_at(images, false_per_cm2)
+    return FoundAt(false_per_cm2, value, float(low), float(high), threshold)
+
+
+def _share_at(images: Sequence[MarkedImage], false_per_cm2: float) -> tuple[float, float]:
+    """Return the share found and the threshold: just above the first false mark that may not pass."""
+    false = np.sort(np.concatenate([image.false for image in images]))[::-1]
+    allowed = int(false_per_cm2 * sum(image.area_cm2 for image in images))
+    threshold = float(np.nextafter(false[allowed], 2)) if allowed < len(false) else 0.0
+    return detection_at(images, threshold).true_positive_rate, threshold

@@ -38,7 +38,7 @@ class Networks:
 
 def confirm_net(config: Config) -> ConfirmNet:
     """Build the network of equation 2."""
-    return ConfirmNet(channels=len(config.patch.scales))
+    return ConfirmNet(channels=len(config.patch.scales), members=config.confirm.members)
 
 
 def describe_net(config: Config) -> DescribeNet:

@@ -16,32 +16,52 @@ DESCRIBE_WIDTHS = (16, 32)
 """Channels of the describing network's first two blocks; the third has as many as the visual features."""
 
 
-class ConfirmNet(nn.Module):
-    """f_CNN of equation 2: a narrow MobileNet that says whether a patch shows a calcification.
+SCREEN = 0.02
+"""Where the first member gives less than this probability, the others are not asked."""
 
-    The paper gives no widths ("MobileNet"); these suit a patch of 14 pixels (about 0.03 M weights).
 
-    Shapes:
-        patches (n, channels, size, size) float32, normalised → logits (n,).
-    """
+class ConfirmMember(nn.Sequential):
+    """A narrow MobileNet (the paper gives no widths): about 0.03 M weights; patches → logits (n, 1)."""
 
     def __init__(self, *, channels: int) -> None:
-        super().__init__()
         last = CONFIRM_ROWS[-1][1]
-        self.stem = conv_norm(channels, 16)
-        self.blocks = inverted_residuals(16, CONFIRM_ROWS)
-        self.head = conv_norm(last, 2 * last, size=1)
-        self.classify = nn.Linear(2 * last, 1)
+        super().__init__(
+            conv_norm(channels, 16),
+            inverted_residuals(16, CONFIRM_ROWS),
+            conv_norm(last, 2 * last, size=1),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Linear(2 * last, 1),
+        )
+
+
+class ConfirmNet(nn.Module):
+    """f_CNN of equation 2: says whether a patch shows a calcification.
+
+    One MobileNet, as in the paper, or several that differ in their first weights, each trained by the same loss;
+    their logits are averaged.
+
+    Shapes:
+        patches (n, channels, size, size) float32, normalised → logits (n, members).
+    """
+
+    def __init__(self, *, channels: int, members: int) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(ConfirmMember(channels=channels) for _ in range(members))
 
     def forward(self, patches: Tensor) -> Tensor:
-        """Return the logit of "a calcification", (n,)."""
-        maps = self.head(self.blocks(self.stem(patches)))
-        logit: Tensor = self.classify(maps.mean(dim=(2, 3)))
-        return logit.squeeze(1)
+        """Return every member's logit of "a calcification", (n, members)."""
+        return torch.cat([member(patches) for member in self.members], dim=1)
 
     def answer(self, patches: Tensor) -> Tensor:
         """Return the probability of a calcification, (n,) in [0, 1]."""
-        return torch.sigmoid(self(patches))
+        first, *others = self.members
+        logit: Tensor = first(patches).squeeze(1)
+        worth = torch.sigmoid(logit) >= SCREEN
+        if others and worth.any():
+            again = torch.cat([logit[worth, None], *(member(patches[worth]) for member in others)], dim=1)
+            logit = logit.index_put((worth,), again.mean(dim=1))
+        return torch.sigmoid(logit)
 
 
 class ResidualBlock(nn.Module):
@@ -85,9 +105,9 @@ class DescribeNet(nn.Module):
         return maps.mean(dim=(2, 3))
 
     def forward(self, patches: Tensor) -> Tensor:
-        """Return the logit of "a calcification", (n,): only there to train the features."""
+        """Return the logit of "a calcification", (n, 1): only there to train the features."""
         logit: Tensor = self.classify(self.answer(patches))
-        return logit.squeeze(1)
+        return logit
 
 
 def predict_patches(

@@ -21,7 +21,10 @@ from calcigraph.detect.matching import Label, label_candidates
 from calcigraph.encode import extent_mm
 from calcigraph.errors import BadManifest
 from calcigraph.io import Case, Dataset
-from calcigraph.records import CANDIDATE_COLUMNS, Breast, Candidates
+from calcigraph.records import CANDIDATE_COLUMNS, Breast, Candidates, Mammogram
+from calcigraph.training.windows import draw_windows
+
+WINDOWS = "windows"
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ def detect_dataset(
     Raises:
         UnreadableImage, BadManifest: an image or its truth cannot be used.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    (folder / WINDOWS).mkdir(parents=True, exist_ok=True)
     missing = [case for case in dataset.cases if not _path(folder, case).exists()]
     done = len(dataset) - len(missing)
     report(done, len(dataset))
@@ -66,7 +69,16 @@ def detect_dataset(
 
 def load_image(folder: Path, case: Case) -> LabelledImage:
     """Read what `detect_dataset` left for a case."""
-    with np.load(_path(folder, case), allow_pickle=False) as file:
+    return _load(_path(folder, case))
+
+
+def load_windows(folder: Path, case: Case) -> list[LabelledImage]:
+    """Read the windows (`windows.draw_windows`) of a case; none where its calcifications are not known."""
+    return [_load(path) for path in sorted((folder / WINDOWS).glob(f"{case.image_id}.*.npz"))]
+
+
+def _load(path: Path) -> LabelledImage:
+    with np.load(path, allow_pickle=False) as file:
         table = pd.DataFrame(file["table"], columns=list(CANDIDATE_COLUMNS))
         nipple, axis, extent = (
             tuple(map(float, file[name])) for name in ("nipple_mm", "depth_axis", "extent_mm")
@@ -93,13 +105,20 @@ def _path(folder: Path, case: Case) -> Path:
 
 
 def _detect_case(case: Case, *, dataset: Dataset, config: Config, folder: Path) -> None:
-    mammogram = dataset.read(case)
+    """Detect in the image and in windows of it; the image comes last: where it stands, all is there."""
+    mammogram, truth = dataset.read(case), dataset.truth(case)
+    if truth is not None:
+        rng = np.random.default_rng([config.seed, *case.image_id.encode()])
+        for number, (window, inside) in enumerate(draw_windows(mammogram, truth, rng)):
+            _detect(window, inside, config, folder / WINDOWS / f"{case.image_id}.{number}.npz")
+    _detect(mammogram, truth, config, _path(folder, case))
+
+
+def _detect(mammogram: Mammogram, truth: pd.DataFrame | None, config: Config, path: Path) -> None:
     breast, candidates = detect_candidates(mammogram, config)
-    truth = dataset.truth(case)
     labels = np.full(len(candidates), Label.DOUBTFUL, dtype=np.int8)
     if truth is not None:
         labels = label_candidates(candidates.table, truth, spacing_mm=mammogram.spacing_mm)
-    path = _path(folder, case)
     partial_path = path.with_name(f".{path.name}")
     with partial_path.open("wb") as file:
         np.savez(

@@ -10,6 +10,7 @@ from calcigraph.config import Config
 from calcigraph.io import Dataset
 from calcigraph.lexicon import RESEARCH_USE
 from calcigraph.metrics import Scores
+from calcigraph.training.detector import FALSE_PER_CM2
 
 
 def write_card(
@@ -32,7 +33,7 @@ def write_card(
             f"- It took {minutes:.0f} minutes on {torch.get_num_threads()} cores, without the simulation.",
             f"- Seed {config.seed}; every setting is in `config.toml`.",
             f"- Candidates are kept from a probability of {config.confirm.threshold:g}:",
-            "  on held-out images one false mark in four images passes, or a quarter of the true ones.",
+            f"  {FALSE_PER_CM2:g} false ones per cm² of breast pass on held-out images.",
             f"- Temperature of the distribution's logits: {temperature:.3f}.",
             "",
             "## Held-out patients",

@@ -1,8 +1,8 @@
-"""Training of the detector: both patch networks, with a second round on what the first took for calcifications."""
+"""Training of the detector: both patch networks on true and false candidates, and the threshold between them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,19 +13,19 @@ from calcigraph.config import Config
 from calcigraph.detect.matching import Label
 from calcigraph.io import Case
 from calcigraph.models import Networks, predict_patches
-from calcigraph.training.candidates import load_image
+from calcigraph.training.candidates import load_image, load_windows
 from calcigraph.training.patches import Patches, train_patch_network
 from calcigraph.training.state import Reporter
 
-FIRST_FALSE = 120
-"""False candidates per image in the first round, half of them the strongest, half at random."""
+STRONGEST_FALSE = 60
+"""False candidates of each image that train: so many of the strongest ..."""
 
-MINED_FALSE = 80
-"""False candidates per image that the second round adds: those the first round believes in the most."""
+RANDOM_FALSE = 60
+"""... and so many of the others. More of the hardest make the networks better on simulated images and worse on real
+ones (docs/LOG.md)."""
 
-FALSE_PER_IMAGE = 0.25
-"""False candidates that the threshold lets pass on held-out images. Strict, because real mammograms hold more that
-looks like a calcification than simulated ones do, and because a false node bends the graph more than a missing one."""
+FALSE_PER_CM2 = 0.05
+"""False candidates per cm² of breast that the threshold lets pass on held-out images."""
 
 TRUE_SHARE = 0.25
 """Least share of the true candidates that pass there."""
@@ -85,9 +85,7 @@ def train_detector(networks: Networks, road: Road) -> Config:
             report=lambda epoch: reporter.epoch(name, epoch),
         )
 
-    train("confirm-first", choose_patches(road.cases, road.candidates, seed=config.seed))
-    beliefs = believe(networks, road.cases, road, lambda *n: reporter.stage("mine", *n))
-    chosen = choose_patches(road.cases, road.candidates, seed=config.seed, beliefs=beliefs)
+    chosen = choose_patches(road.cases, road.candidates, seed=config.seed)
     train("confirm", chosen)
     train("describe", chosen)
     judges = [case for case in road.cases if case.patient_id in road.held_out] or road.cases
@@ -95,65 +93,43 @@ def train_detector(networks: Networks, road: Road) -> Config:
     return replace(config, confirm=replace(config.confirm, threshold=threshold))
 
 
-def believe(
-    networks: Networks,
-    cases: Sequence[Case],
-    road: Road,
-    report: Callable[[int, int], None] = lambda done, total: None,
-) -> dict[str, NDArray[np.float32]]:
-    """Return the confirming network's probability of every candidate, by image id."""
-    beliefs = {}
-    for done, case in enumerate(cases, start=1):
-        patches = load_image(road.candidates, case).candidates.patches
-        beliefs[case.image_id] = predict_patches(networks.confirm, patches, device=road.device)
-        report(done, len(cases))
-    return beliefs
-
-
-def choose_patches(
-    cases: Sequence[Case],
-    candidates: Path,
-    *,
-    seed: int,
-    beliefs: dict[str, NDArray[np.float32]] | None = None,
-) -> PatchSet:
-    """Take every true candidate and some false ones of each image; doubtful ones are left out."""
+def choose_patches(cases: Sequence[Case], candidates: Path, *, seed: int) -> PatchSet:
+    """Take every true candidate and some false ones of each image and its windows; doubtful ones are left out."""
     patches, labels, patients = [], [], []
     for number, case in enumerate(cases):
-        image = load_image(candidates, case)
         rng = np.random.default_rng([seed, number])
-        belief = None if beliefs is None else beliefs[case.image_id]
-        chosen = _choose(image.labels, belief, rng)
-        patches.append(image.candidates.patches[chosen])
-        labels.append(image.labels[chosen])
-        patients += [case.patient_id] * len(chosen)
+        for image in (load_image(candidates, case), *load_windows(candidates, case)):
+            chosen = _choose(image.labels, rng)
+            patches.append(image.candidates.patches[chosen])
+            labels.append(image.labels[chosen])
+            patients += [case.patient_id] * len(chosen)
     return PatchSet(np.concatenate(patches), np.concatenate(labels).astype(np.int64), patients)
 
 
-def _choose(
-    labels: NDArray[np.int8], belief: NDArray[np.float32] | None, rng: np.random.Generator
-) -> NDArray[np.int64]:
+def _choose(labels: NDArray[np.int8], rng: np.random.Generator) -> NDArray[np.int64]:
     """Candidates come strongest first, so the first false ones are the strongest."""
     false = np.flatnonzero(labels == Label.FALSE)
-    strongest, others = false[: FIRST_FALSE // 2], false[FIRST_FALSE // 2 :]
-    some = rng.choice(others, size=min(len(others), FIRST_FALSE // 2), replace=False)
-    parts = [np.flatnonzero(labels == Label.TRUE), strongest, some]
-    if belief is not None:
-        parts.append(false[np.argsort(-belief[false], kind="stable")[:MINED_FALSE]])
-    return np.unique(np.concatenate(parts))
+    strongest, others = false[:STRONGEST_FALSE], false[STRONGEST_FALSE:]
+    some = rng.choice(others, size=min(len(others), RANDOM_FALSE), replace=False)
+    return np.unique(np.concatenate([np.flatnonzero(labels == Label.TRUE), strongest, some]))
 
 
 def choose_threshold(networks: Networks, cases: Sequence[Case], road: Road) -> float:
     """Return the probability from which candidates are kept.
 
-    `FALSE_PER_IMAGE` false ones pass on these images, or more where otherwise less than `TRUE_SHARE` of the true
+    `FALSE_PER_CM2` false ones pass on these images, or more where otherwise less than `TRUE_SHARE` of the true
     ones would: a weak detector still has to give the graph its nodes.
     """
-    beliefs = believe(networks, cases, road)
-    belief = np.concatenate([beliefs[case.image_id] for case in cases])
-    labels = np.concatenate([load_image(road.candidates, case).labels for case in cases])
-    true, false = belief[labels == Label.TRUE], np.sort(belief[labels == Label.FALSE])[::-1]
-    allowed = round(FALSE_PER_IMAGE * len(cases))
+    beliefs, labels, area_cm2 = [], [], 0.0
+    for number, case in enumerate(cases, start=1):
+        image = load_image(road.candidates, case)
+        beliefs.append(predict_patches(networks.confirm, image.candidates.patches, device=road.device))
+        labels.append(image.labels)
+        area_cm2 += image.breast.area_cm2
+        road.reporter.stage("threshold", number, len(cases))
+    belief, label = np.concatenate(beliefs), np.concatenate(labels)
+    true, false = belief[label == Label.TRUE], np.sort(belief[label == Label.FALSE])[::-1]
+    allowed = round(FALSE_PER_CM2 * area_cm2)
     if not len(true) or len(false) <= allowed:
         return 0.5
     strict = np.ceil(false[allowed] * 1e4) / 1e4

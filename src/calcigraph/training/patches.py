@@ -93,7 +93,8 @@ def train_patch_network(
     split = split_patients(patients, labels, held_out=held_out, share=recipe.validation_share, seed=seed)
 
     def loss(logits: Tensor, target: Tensor) -> Tensor:
-        return focal_loss(logits[:, None], target[:, None], gamma=recipe.focal_gamma, output="sigmoid")
+        each = target[:, None].expand_as(logits)  # every member learns by itself
+        return focal_loss(logits, each, gamma=recipe.focal_gamma, output="sigmoid") / logits.shape[1]
 
     return fit(
         net,
@@ -103,7 +104,7 @@ def train_patch_network(
         seed=seed,
         run_dir=run_dir,
         loss=loss,
-        score=lambda target, logits: binary_auc(target > 0.5, logits),
+        score=lambda target, logits: binary_auc(target > 0.5, logits.mean(axis=1)),
         device=device,
         report=report,
     )
