@@ -7,6 +7,7 @@ from calcigraph.training.patches import PatchExamples, augment_patches, train_pa
 from calcigraph.training.sampling import Split, epoch_order, split_by_patient
 from calcigraph.training.state import EpochReport, Reporter
 from calcigraph.training.temperature import fit_temperature
+from calcigraph.training.workers import Workers
 
 __all__ = [
     "EpochReport",
@@ -17,6 +18,7 @@ __all__ = [
     "Reporter",
     "Split",
     "TrainedModel",
+    "Workers",
     "augment_graph",
     "augment_patches",
     "epoch_order",

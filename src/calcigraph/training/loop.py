@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -17,6 +17,10 @@ from torch import Tensor, nn
 from calcigraph.config import TrainingConfig
 from calcigraph.training.sampling import cosine_rate, epoch_order, epoch_rng
 from calcigraph.training.state import EpochReport, RunState, best_epoch
+from calcigraph.training.workers import Workers, share_statistics
+
+if TYPE_CHECKING:
+    from lightning.fabric import Fabric
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 """Logits and target of n examples → their mean loss, a scalar."""
@@ -54,6 +58,21 @@ class FitResult:
     best: EpochReport
 
 
+@dataclass(frozen=True)
+class _Course:
+    """What a training is given; see `fit`."""
+
+    network: nn.Module
+    training: Examples
+    validation: Examples
+    recipe: TrainingConfig
+    seed: int
+    run_dir: Path
+    loss: Loss
+    score: Score
+    device: str | torch.device
+
+
 def fit(
     network: nn.Module,
     training: Examples,
@@ -66,6 +85,7 @@ def fit(
     score: Score,
     device: str | torch.device = "cpu",
     report: Callable[[EpochReport], None] | None = None,
+    workers: Workers | None = None,
 ) -> FitResult:
     """Train a network by a recipe, and leave it with the weights of its best epoch, in inference mode.
 
@@ -85,84 +105,127 @@ def fit(
         score: of all validation targets and logits.
         device: where to train.
         report: called after every epoch.
+        workers: several devices in place of one; everything above must then be picklable.
 
     Raises:
         BadModel: `run_dir` holds a run of another recipe, seed, network or number of examples.
+        BadConfig: several devices without Lightning.
         ValueError: there is nothing to train on.
     """
     if len(training) == 0:
         raise ValueError("no training examples")
-    network.to(device)
+    course = _Course(network, training, validation, recipe, seed, run_dir, loss, score, device)
+    if workers is not None and workers.devices > 1:
+        # They leave a finished run on disk, which the call below takes up like any other.
+        workers.launch(_train_beside, course, report=report)
+    return _train(None, course, report)
+
+
+def _train_beside(fabric: Fabric, course: _Course, report: Callable[[EpochReport], None] | None) -> None:
+    """Train as one of several processes; the result is on disk, as Fabric would take a returned one apart."""
+    _train(fabric, course, report)
+
+
+def _train(fabric: Fabric | None, course: _Course, report: Callable[[EpochReport], None] | None) -> FitResult:
+    """Train in this process, alone or as one of several that `fabric` joins."""
+    recipe, first = course.recipe, fabric is None or fabric.is_global_zero
+    device = course.device if fabric is None else fabric.device
+    network = course.network.to(device)
     optimiser = torch.optim.AdamW(
         network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
     )
-    run = RunState(run_dir, network, optimiser, key=(recipe, seed, len(training), len(validation)))
+    key = (recipe, course.seed, len(course.training), len(course.validation))
+    run = RunState(course.run_dir, network, optimiser, key=key)
+    epoch_of = _Epoch(course, network, optimiser, device, fabric)
     with _deterministic():
         for epoch in range(len(run.history), recipe.epochs):
-            started = time.perf_counter()
-            rate = cosine_rate(recipe, epoch)
-            training_loss = _train_epoch(
-                network, optimiser, training, recipe, (seed, epoch), rate, loss, device
-            )
-            validation_loss, validation_score = _judge(network, validation, recipe, loss, score, device)
-            seconds = time.perf_counter() - started
-            run.add(EpochReport(epoch, rate, training_loss, validation_loss, validation_score, seconds))
+            done = epoch_of(epoch)
+            if not first:
+                run.history.append(done)
+                continue
+            run.add(done)
             if report is not None:
-                report(run.history[-1])
-    run.restore_best()
+                report(done)
+    if fabric is not None:
+        fabric.barrier()
+    if first:
+        run.restore_best()
     network.eval()
     return FitResult(history=tuple(run.history), best=best_epoch(run.history))
 
 
-def _train_epoch(
-    network: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    training: Examples,
-    recipe: TrainingConfig,
-    key: tuple[int, int],
-    rate: float,
-    loss: Loss,
-    device: str | torch.device,
-) -> float:
-    """One pass over the examples; returns the mean loss."""
-    rng = epoch_rng(*key)
-    torch.manual_seed(int(rng.integers(2**63)))
-    order = epoch_order(training.labels, rng=rng, balance=recipe.balance_classes)
-    for group in optimiser.param_groups:
-        group["lr"] = rate
-    network.train()
-    total = 0.0
-    for indices in _batches(order, recipe.batch_size):
-        given, target = training.make_batch(indices, rng if recipe.augment else None)
-        value = loss(network(given.to(device)), target.to(device))
-        optimiser.zero_grad()
-        value.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-        total += value.item() * len(indices)
-    return total / len(order)
+class _Epoch:
+    """One pass over the training examples, and the judgement after it."""
 
+    def __init__(
+        self,
+        course: _Course,
+        network: nn.Module,
+        optimiser: torch.optim.Optimizer,
+        device: str | torch.device,
+        fabric: Fabric | None,
+    ) -> None:
+        self.course, self.device, self.fabric = course, device, fabric
+        self.rank, self.world = (0, 1) if fabric is None else (fabric.global_rank, fabric.world_size)
+        self.network: Any = network
+        self.optimiser: Any = optimiser
+        if fabric is not None:
+            self.network, self.optimiser = fabric.setup(share_statistics(network, fabric), optimiser)
 
-def _judge(
-    network: nn.Module,
-    validation: Examples,
-    recipe: TrainingConfig,
-    loss: Loss,
-    score: Score,
-    device: str | torch.device,
-) -> tuple[float, float]:
-    """Loss and score on the validation examples; NaN without any."""
-    if len(validation) == 0:
-        return float("nan"), float("nan")
-    network.eval()
-    logits, targets = [], []
-    with torch.no_grad():
-        for indices in _batches(np.arange(len(validation)), recipe.batch_size):
-            given, target = validation.make_batch(indices, None)
-            logits.append(network(given.to(device)).cpu())
-            targets.append(target)
-    all_logits, all_targets = torch.cat(logits), torch.cat(targets)
-    value = float(loss(all_logits, all_targets))
-    return value, score(all_targets.numpy(), all_logits.numpy())
+    def __call__(self, epoch: int) -> EpochReport:
+        started = time.perf_counter()
+        rate = cosine_rate(self.course.recipe, epoch)
+        training_loss = self._pass(epoch, rate)
+        validation_loss, validation_score = self._judge()
+        seconds = time.perf_counter() - started
+        return EpochReport(epoch, rate, training_loss, validation_loss, validation_score, seconds)
+
+    def _pass(self, epoch: int, rate: float) -> float:
+        """Train on all examples once; returns the mean loss."""
+        recipe, training = self.course.recipe, self.course.training
+        rng = epoch_rng(self.course.seed, epoch)
+        torch.manual_seed(int(rng.integers(2**63)))
+        order = epoch_order(training.labels, rng=rng, balance=recipe.balance_classes)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        self.network.train()
+        total = sum(self._step(indices, rng) for indices in _batches(order, recipe.batch_size))
+        return total / len(order)
+
+    def _step(self, indices: NDArray[np.int64], rng: np.random.Generator) -> float:
+        """Learn from one batch; returns the sum of its losses."""
+        # Each process takes its part; one that would have none looks at the first, with no weight.
+        own = indices[self.rank :: self.world]
+        shown = own if len(own) else indices[:1]
+        given, target = self.course.training.make_batch(shown, rng if self.course.recipe.augment else None)
+        value = self.course.loss(self.network(given.to(self.device)), target.to(self.device))
+        # Processes average their gradients: weighted so, that is the gradient of the batch's mean loss.
+        value = value * (len(own) * self.world / len(indices))
+        self.optimiser.zero_grad()
+        if self.fabric is None:
+            value.backward()  # type: ignore[no-untyped-call]
+            mean = value.item()
+        else:
+            self.fabric.backward(value)
+            mean = float(self.fabric.all_reduce(value.detach(), reduce_op="mean"))  # type: ignore[arg-type]
+        self.optimiser.step()
+        return mean * len(indices)
+
+    def _judge(self) -> tuple[float, float]:
+        """Loss and score on the validation examples; NaN without any."""
+        validation = self.course.validation
+        if len(validation) == 0:
+            return float("nan"), float("nan")
+        self.network.eval()
+        logits, targets = [], []
+        with torch.no_grad():
+            for indices in _batches(np.arange(len(validation)), self.course.recipe.batch_size):
+                given, target = validation.make_batch(indices, None)
+                logits.append(self.network(given.to(self.device)).cpu())
+                targets.append(target)
+        all_logits, all_targets = torch.cat(logits), torch.cat(targets)
+        value = float(self.course.loss(all_logits, all_targets))
+        return value, self.course.score(all_targets.numpy(), all_logits.numpy())
 
 
 def _batches(order: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:
