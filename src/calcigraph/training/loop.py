@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -117,13 +119,14 @@ def fit(
     course = _Course(network, training, validation, recipe, seed, run_dir, loss, score, device)
     if workers is not None and workers.devices > 1:
         # They leave a finished run on disk, which the call below takes up like any other.
-        workers.launch(_train_beside, course, report=report)
+        workers.launch(partial(_train_beside, course), report=report)
     return _train(None, course, report)
 
 
-def _train_beside(fabric: Fabric, course: _Course, report: Callable[[EpochReport], None] | None) -> None:
-    """Train as one of several processes; the result is on disk, as Fabric would take a returned one apart."""
-    _train(fabric, course, report)
+def _train_beside(course: _Course, fabric: Fabric, report: Callable[[EpochReport], None]) -> None:
+    """Train as one of several processes, on a network of its own; the result is on disk."""
+    # What is sent to a process shares its memory with the sender.
+    _train(fabric, replace(course, network=copy.deepcopy(course.network)), report)
 
 
 def _train(fabric: Fabric | None, course: _Course, report: Callable[[EpochReport], None] | None) -> FitResult:

@@ -48,13 +48,13 @@ class Workers:
 
     def launch(
         self,
-        train: Callable[..., object],
-        *given: Any,
+        train: Callable[[Fabric, Callable[[EpochReport], None]], None],
+        *,
         report: Callable[[EpochReport], None] | None,
     ) -> None:
-        """Run `train(fabric, *given, hear)` in every process; what `hear` is told arrives at `report` here.
+        """Run `train(fabric, hear)` in every process; what `hear` is told arrives at `report` here.
 
-        Everything given is sent to the processes, so it must be picklable; the result is what they leave on disk.
+        `train` is sent to the processes, so it must be picklable; the result is what they leave on disk.
 
         Raises:
             BadConfig: Lightning is not installed.
@@ -64,7 +64,7 @@ class Workers:
         listener = Thread(target=_listen, args=(told, report), daemon=True)
         listener.start()
         try:
-            fabric.launch(train, *given, told.put)
+            fabric.launch(train, told.put)
         finally:
             told.put(None)
             listener.join()
