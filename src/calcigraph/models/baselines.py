@@ -94,6 +94,14 @@ CLASSIFIERS = {
 }
 """Name → prefix of the last layer, which is never taken from elsewhere."""
 
+LAST_MAPS = {
+    "resnet50": "layer4",
+    "densenet121": "features",
+    "mobilenetv2": "features",
+    "efficientnet-b7": "_conv_head",
+}
+"""Name → the module that gives the maps before pooling."""
+
 TORCHVISION = {
     "densenet121": (
         (r"^(features\.denseblock\d+\.denselayer\d+)\.(norm|conv)", r"\1.layers.\2"),

@@ -169,7 +169,8 @@ class _Epoch:
         fabric: Fabric | None,
     ) -> None:
         self.course, self.device, self.fabric = course, device, fabric
-        self.rank, self.world = (0, 1) if fabric is None else (fabric.global_rank, fabric.world_size)
+        self.rank: int = 0 if fabric is None else fabric.global_rank
+        self.world: int = 1 if fabric is None else fabric.world_size
         self.network: Any = network
         self.optimiser: Any = optimiser
         if fabric is not None:
@@ -210,7 +211,7 @@ class _Epoch:
             mean = value.item()
         else:
             self.fabric.backward(value)
-            mean = float(self.fabric.all_reduce(value.detach(), reduce_op="mean"))  # type: ignore[arg-type]
+            mean = float(self.fabric.all_reduce(value.detach(), reduce_op="mean"))
         self.optimiser.step()
         return mean * len(indices)
 
