@@ -28,8 +28,8 @@ def image_saliency(network: nn.Module, name: str, image: Images, *, target: int)
     held: list[Tensor] = []
 
     def hold(_: nn.Module, __: object, maps: Tensor) -> Tensor:
-        held.append(maps.detach().clone().requires_grad_())
-        return held[0]
+        held.append(maps.detach().requires_grad_())
+        return held[0].clone()  # which what follows may change in place
 
     device = next(network.parameters()).device
     handle = network.get_submodule(LAST_MAPS[name]).register_forward_hook(hold)

@@ -95,7 +95,7 @@ PAPER_TABLE = (
 def labels(answers: pd.DataFrame) -> Labels:
     """True classes (n,) of a table of answers."""
     places = {str(name): name.place for name in DISTRIBUTIONS}
-    return answers["truth"].map(places).to_numpy(np.int64)
+    return np.array([places[name] for name in answers["truth"]], np.int64)
 
 
 def probabilities(answers: pd.DataFrame) -> Float:
