@@ -119,21 +119,13 @@ def _recipe(bench: Bench, name: str) -> tuple[Config, tuple[Config, Networks] | 
     options = bench.options
     if name.endswith("-finetuned"):
         shipped, networks, _ = load_model(find_model(SHIPPED))
-        return (
-            _gently(shipped, options.default),
-            None if _trains_detector(bench) else (shipped, networks),
-            networks,
-        )
-    config = options.paper if name == "paper" else options.default
-    config = replace(config, seed=options.seed)
-    if _trains_detector(bench):
+        config = replace(_gently(shipped, options.default), seed=options.seed)
+        return config, (shipped, networks) if options.detector else None, networks
+    config = replace(options.paper if name == "paper" else options.default, seed=options.seed)
+    if not options.detector:
         return config, None, None
     kept = load_model(find_model(options.detector))[:2]
     return keep_detector(config, kept[0]), kept, None
-
-
-def _trains_detector(bench: Bench) -> bool:
-    return not bench.options.detector
 
 
 def _gently(shipped: Config, recipe: Config) -> Config:

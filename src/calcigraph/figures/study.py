@@ -31,13 +31,14 @@ def learning_curves(histories: Mapping[str, Sequence[pd.DataFrame]]) -> Figure:
 
 
 def _spaghetti(axes: object, folds: Sequence[pd.DataFrame], column: str, colour: str) -> None:
-    """One thin line for each fold, a thick one for their mean."""
+    """One thin line for each fold, a thick one for their mean; none where nobody was held out."""
     plot = axes.plot  # type: ignore[attr-defined]
-    for table in folds:
+    known = [table for table in folds if table[column].notna().any()]
+    for table in known:
         plot(table["epoch"] + 1, table[column], color=colour, lw=0.6, alpha=0.5)
-    if folds:
-        epochs = min(len(table) for table in folds)
-        mean = np.mean([table[column].to_numpy(np.float64)[:epochs] for table in folds], axis=0)
+    if known:
+        epochs = min(len(table) for table in known)
+        mean = np.mean([table[column].to_numpy(np.float64)[:epochs] for table in known], axis=0)
         plot(np.arange(1, epochs + 1), mean, color=colour, lw=2, label=column.replace("_", " "))
 
 
