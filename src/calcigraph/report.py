@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from calcigraph.io import write_text
 from calcigraph.lexicon import DISTRIBUTIONS, RESEARCH_USE
-from calcigraph.results import CALCIFICATIONS, CANDIDATES, OVERLAY, RECORD, ImageResult
+from calcigraph.results import CALCIFICATIONS, CANDIDATES, EDGES, OVERLAY, RECORD, ImageResult
 
 REPORT = "report.html"
 
@@ -122,7 +122,7 @@ def _section(folder: Path, number: int, result: ImageResult) -> _Section:
     # A leading "./" keeps a colon in a name from being taken for a protocol.
     base = f"./{quote(result.image_id)}"
     own = folder / result.image_id
-    names = [name for name in (CALCIFICATIONS, CANDIDATES, RECORD, OVERLAY) if (own / name).is_file()]
+    names = [name for name in (CALCIFICATIONS, EDGES, CANDIDATES, RECORD, OVERLAY) if (own / name).is_file()]
     ok = result.status == "ok"
     return _Section(
         anchor=f"image-{number}",

@@ -9,13 +9,16 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from calcigraph.figures import overlay
 from calcigraph.io import write_table, write_text
 from calcigraph.lexicon import DISTRIBUTIONS, RESEARCH_USE, Distribution
 from calcigraph.records import CALCIFICATION_COLUMNS, CANDIDATE_COLUMNS, Mammogram, Prediction
 
-CALCIFICATIONS, CANDIDATES, OVERLAY, RECORD = (
+CALCIFICATIONS, EDGES, CANDIDATES, OVERLAY, RECORD = (
     "calcifications.csv",
+    "edges.csv",
     "candidates.csv",
     "overlay.png",
     "prediction.json",
@@ -133,8 +136,9 @@ def summarise(mammogram: Mammogram, prediction: Prediction, *, image_id: str, pa
 
 
 def write_tables(folder: Path, prediction: Prediction, *, write_candidates: bool) -> None:
-    """Write `calcifications.csv` and, where asked for, `candidates.csv`."""
+    """Write `calcifications.csv`, `edges.csv` (rows of the former, from 0) and, where asked for, `candidates.csv`."""
     write_table(folder / CALCIFICATIONS, prediction.calcifications[list(CALCIFICATION_COLUMNS)])
+    write_table(folder / EDGES, pd.DataFrame(prediction.edge_index.T, columns=["neighbour", "node"]))
     if write_candidates:
         write_table(folder / CANDIDATES, prediction.candidates[list(CANDIDATE_COLUMNS)])
 
@@ -152,7 +156,7 @@ def write_record(folder: Path, result: ImageResult) -> None:
 
 def read_record(folder: Path, *, write_candidates: bool) -> ImageResult | None:
     """Return what an earlier run left, or None where it is not complete or of another version."""
-    needed = (CALCIFICATIONS, OVERLAY, *((CANDIDATES,) if write_candidates else ()))
+    needed = (CALCIFICATIONS, EDGES, OVERLAY, *((CANDIDATES,) if write_candidates else ()))
     if not all((folder / name).is_file() for name in needed):
         return None
     try:
@@ -197,7 +201,7 @@ def discard(folder: Path) -> None:
     """
     if not (folder / RECORD).is_file():
         return
-    for name in (RECORD, CALCIFICATIONS, CANDIDATES, OVERLAY):
+    for name in (RECORD, CALCIFICATIONS, EDGES, CANDIDATES, OVERLAY):
         (folder / name).unlink(missing_ok=True)
 
 

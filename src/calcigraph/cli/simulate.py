@@ -19,6 +19,10 @@ def simulate(
     ] = "balanced",
     cases: Annotated[int, typer.Option(help="Cases of each distribution (balanced).")] = 4,
     normals: Annotated[int, typer.Option(help="Cases without a distribution (balanced).")] = 1,
+    outlines: Annotated[
+        Path | None,
+        typer.Option(help="JSON file of real outlines: semi-real cases, one for each, instead of a cohort."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = 0,
     spacing: Annotated[
         float | None,
@@ -31,7 +35,14 @@ def simulate(
 
     Writes DICOM (or PNG) images of both views, the truth and the outline of every image, and a manifest.
     """
-    from calcigraph.simulate import CohortOptions, plan_balanced, plan_twin, write_cohort
+    from calcigraph.simulate import (
+        CohortOptions,
+        plan_balanced,
+        plan_outlined,
+        plan_twin,
+        read_outlines,
+        write_cohort,
+    )
 
     if cohort not in ("balanced", "twin"):
         raise BadConfig(f"cohort {cohort!r}", allowed="balanced or twin", do="choose one of these")
@@ -39,16 +50,23 @@ def simulate(
         raise BadConfig(f"{cases} cases and {normals} normals", allowed="at least one case", do="raise one")
     if workers is not None and workers < 1:
         raise BadConfig(f"{workers} workers", allowed="1 or more", do="change --workers")
-    plan = plan_twin() if cohort == "twin" else plan_balanced(cases, normals)
+    if outlines is not None:
+        plan = plan_outlined(read_outlines(outlines))
+    else:
+        plan = plan_twin() if cohort == "twin" else plan_balanced(cases, normals)
     options = CohortOptions(seed=seed, spacing_mm=spacing, file_format=file_format)
     with progress(len(plan)) as move:
         write_cohort(
             out,
             plan,
             options,
-            name=f"Simulated mammograms, {cohort}",
+            name=f"Simulated mammograms, {cohort if outlines is None else 'inside real outlines'}",
+            licence="Apache-2.0" if outlines is None else "that of the outlines",
+            source="simulated, no patient" if outlines is None else f"outlines and labels of {outlines.name}",
             workers=workers,
             report=lambda done, total: move(done, "cases"),
         )
     images = sum(len(case.views) for case in plan)
-    print(f"{out}: {count(images, 'image')} of {count(len(plan), 'case')}; simulated, no patient")
+    print(
+        f"{out}: {count(images, 'image')} of {count(len(plan), 'case')}; simulated{', no patient' if outlines is None else ' inside real outlines'}"
+    )

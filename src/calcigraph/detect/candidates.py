@@ -15,6 +15,12 @@ from calcigraph.records import CANDIDATE_COLUMNS, Breast, FloatImage, Mammogram,
 NOISE_WINDOW_MM = 6.0
 """Side of the window over which the response's local mean (local noise and texture) is taken."""
 
+BORDER_MM = 0.3
+"""Width of the image's border in which nothing is sought."""
+
+NOISE_CEILING = 6.0
+"""Responses above so many medians count as that: calcifications must not raise the noise on which they stand."""
+
 NOISE_FLOOR = 0.5
 """Least local noise, as a share of the median over the breast: flat tissue must not amplify specks."""
 
@@ -46,7 +52,9 @@ def respond(working: WorkingImage, tophat_image: FloatImage, config: CandidateCo
 def local_noise(response: FloatImage, mask: Mask, spacing_mm: float) -> FloatImage:
     """Local mean of the response over the tissue: the unit of candidate contrast and of patch intensities."""
     side = max(9, round(NOISE_WINDOW_MM / spacing_mm) | 1)
-    noise = local_mean(response, mask, side)
+    inside = response[::4, ::4][mask[::4, ::4]]
+    ceiling = NOISE_CEILING * float(np.median(inside)) if inside.size else np.inf
+    noise = local_mean(np.minimum(response, max(ceiling, 1e-6)), mask, side)
     sample = noise[::8, ::8][mask[::8, ::8]]
     floor = NOISE_FLOOR * float(np.median(sample)) if sample.size else 0.0
     return np.maximum(noise, max(floor, 1e-6), out=noise)
@@ -75,6 +83,7 @@ def find_candidates(
         the candidate table, strongest first, and (n, 2) centres in working pixels.
     """
     response[~breast.mask] = 0
+    _clear_border(response, round(BORDER_MM / working.pitch_mm))
     find = _peaks if config.rule == "peaks" else _components
     centres, contrast = find(response, config.threshold)
     strongest = np.argsort(-contrast, kind="stable")[: config.at_most]
@@ -86,6 +95,13 @@ def find_candidates(
     diameter = _diameters(tophat_image, centres) * working.pitch_mm
     columns = (*original.T, *in_mm.T, diameter, contrast, np.full(len(centres), np.nan))
     return pd.DataFrame(dict(zip(CANDIDATE_COLUMNS, columns, strict=True))), centres
+
+
+def _clear_border(response: FloatImage, width_px: int) -> None:
+    """Nothing is sought where a filter looks beyond the image."""
+    for edge in (np.s_[:width_px], np.s_[-width_px:], np.s_[:, :width_px], np.s_[:, -width_px:]):
+        if width_px:
+            response[edge] = 0
 
 
 def _peaks(response: FloatImage, threshold: float) -> tuple[Points, NDArray[np.float64]]:

@@ -1,4 +1,4 @@
-"""From attenuation to a displayed mammogram: blur, quantum noise, specks, and the processing of a vendor."""
+"""From attenuation to a displayed mammogram: blur, noise, dust and specks, and the processing of a vendor or a film."""
 
 from __future__ import annotations
 
@@ -9,84 +9,138 @@ import numpy as np
 
 from calcigraph.records import FloatImage, Mask
 
+ACQUISITIONS = ("mixed", "digital", "film")
+FILM_SHARE = 0.25
+"""Share of films in a mixed cohort."""
+
+DIGITAL_PITCHES_MM = (0.05, 0.065, 0.07, 0.083, 0.085, 0.085, 0.094, 0.1)
+"""Those of the machines of Fujifilm, Giotto, Hologic, Philips, Siemens (twice) and GE."""
+
+FILM_PITCHES_MM = (0.05, 0.1, 0.2, 0.2)
+"""Those to which digitised films of the public data sets are scanned or reduced."""
+
 
 @dataclass(frozen=True)
 class Acquisition:
     """How a machine takes and shows images.
 
     Attributes:
+        film: digitised film instead of a digital detector.
         spacing_mm: pixel pitch.
-        blur_mm: standard deviation of the point spread (focal spot, scintillator).
-        photons_per_mm2: detected quanta behind 0 attenuation, over 1e6: the noise level.
-        noise_blur_px: standard deviation of the noise's correlation.
+        blur_mm: standard deviation of the point spread (focal spot, scintillator or screen, scanner).
+        photons_per_mm2: detected quanta behind 0 attenuation: the noise level, film grain included.
+        noise_blur_mm: standard deviation of the noise's correlation.
         equalise: share of the thickness that processing removes, 0 to 1.
         sharpen: weight of the unsharp mask.
         gamma: exponent of the tone curve; below 1 lifts the dark parts.
-        specks_per_cm2: sharp single-pixel specks (dust, defective pixels).
+        specks_per_cm2: sharp specks that no blur has touched (dust, scratches, defective pixels).
+        levels: grey levels of the stored image.
     """
 
+    film: bool
     spacing_mm: float
     blur_mm: float
     photons_per_mm2: float
-    noise_blur_px: float
+    noise_blur_mm: float
     equalise: float
     sharpen: float
     gamma: float
     specks_per_cm2: float
+    levels: int
 
 
-def draw_acquisition(rng: np.random.Generator, *, spacing_mm: float | None = None) -> Acquisition:
-    """Draw a machine; `spacing_mm` fixes its pitch, otherwise it is one of those of digital mammography."""
-    pitch = spacing_mm or float(rng.choice([0.07, 0.085, 0.085, 0.094, 0.1]))
+def draw_acquisition(
+    rng: np.random.Generator, *, spacing_mm: float | None = None, acquisition: str = "mixed"
+) -> Acquisition:
+    """Draw a machine.
+
+    Args:
+        rng: source of chance.
+        spacing_mm: fixes the pixel pitch; otherwise it is one of those in use.
+        acquisition: one of `ACQUISITIONS`.
+    """
+    film = bool(rng.random() < FILM_SHARE) if acquisition == "mixed" else acquisition == "film"
+    return _film(rng, spacing_mm) if film else _digital(rng, spacing_mm)
+
+
+def _digital(rng: np.random.Generator, spacing_mm: float | None) -> Acquisition:
     return Acquisition(
-        spacing_mm=pitch,
+        film=False,
+        spacing_mm=spacing_mm or float(rng.choice(DIGITAL_PITCHES_MM)),
         blur_mm=float(rng.uniform(0.04, 0.11)),
-        photons_per_mm2=float(np.exp(rng.uniform(np.log(2e6), np.log(3e7)))),
-        noise_blur_px=float(rng.choice([0.0, rng.uniform(0.4, 1.0)])),
-        equalise=float(rng.uniform(0.5, 0.95)),
-        sharpen=float(rng.choice([0.0, rng.uniform(0.2, 1.2)])),
+        photons_per_mm2=_log_uniform(rng, 2e6, 3e7),
+        noise_blur_mm=float(rng.choice([0.0, rng.uniform(0.02, 0.09)], p=[0.3, 0.7])),
+        equalise=float(rng.uniform(0.6, 1.0)),
+        sharpen=float(rng.choice([0.0, rng.uniform(0.2, 1.5)])),
         gamma=float(rng.uniform(0.7, 1.6)),
-        specks_per_cm2=float(rng.choice([0.0, rng.uniform(0.0, 0.25)], p=[0.6, 0.4])),
+        specks_per_cm2=float(rng.choice([0.0, rng.uniform(0.0, 0.1)], p=[0.7, 0.3])),
+        levels=int(rng.choice([256, 4096])),
     )
 
 
-def quantum_noise(attenuation: float, machine: Acquisition) -> float:
-    """Standard deviation of attenuation in one pixel: counts are large, so it is 1 / sqrt(count)."""
-    return float(np.exp(attenuation / 2) / np.sqrt(machine.photons_per_mm2 * machine.spacing_mm**2))
+def _film(rng: np.random.Generator, spacing_mm: float | None) -> Acquisition:
+    pitch = spacing_mm or float(rng.choice(FILM_PITCHES_MM))
+    return Acquisition(
+        film=True,
+        spacing_mm=pitch,
+        blur_mm=float(max(rng.uniform(0.06, 0.14), 0.4 * pitch)),
+        photons_per_mm2=_log_uniform(rng, 1e6, 1e7),
+        noise_blur_mm=float(max(rng.uniform(0.03, 0.08), rng.uniform(0.2, 0.5) * pitch)),
+        equalise=float(rng.uniform(0.0, 0.5)),
+        sharpen=float(rng.choice([0.0, rng.uniform(0.0, 0.4)])),
+        gamma=float(rng.uniform(0.6, 1.4)),
+        specks_per_cm2=_log_uniform(rng, 0.01, 0.3),
+        levels=int(rng.choice([256, 4096])),
+    )
+
+
+def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
+    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
 def expose(
     attenuation: FloatImage, breast: Mask, machine: Acquisition, rng: np.random.Generator
 ) -> FloatImage:
-    """Blur, count photons and take the logarithm; returns attenuation with noise, (rows, cols)."""
-    blurred = cv2.GaussianBlur(attenuation, (0, 0), machine.blur_mm / machine.spacing_mm)
-    sigma = np.exp(blurred * np.float32(0.5)) * np.float32(quantum_noise(0.0, machine))
+    """Blur, count quanta, take the logarithm and add specks; returns attenuation with noise, (rows, cols).
+
+    Counts are large, so that the noise of a pixel's attenuation has a standard deviation of 1 / sqrt(count).
+    """
+    blurred = blur(attenuation, machine)
+    unit = np.float32(1 / np.sqrt(machine.photons_per_mm2 * machine.spacing_mm**2))
+    sigma = np.exp(blurred * np.float32(0.5)) * unit
     noise = rng.standard_normal(attenuation.shape, dtype=np.float32)
-    if machine.noise_blur_px:
-        noise = np.asarray(cv2.GaussianBlur(noise, (0, 0), machine.noise_blur_px))
+    if machine.noise_blur_mm:
+        noise = np.asarray(cv2.GaussianBlur(noise, (0, 0), machine.noise_blur_mm / machine.spacing_mm))
         noise /= max(float(noise.std()), 1e-6)
     exposed = np.asarray(blurred + sigma * noise)
     _add_specks(exposed, sigma, breast, machine, rng)
     return exposed
 
 
+def blur(attenuation: FloatImage, machine: Acquisition) -> FloatImage:
+    """Spread every point as focal spot and detector do."""
+    return np.asarray(cv2.GaussianBlur(attenuation, (0, 0), machine.blur_mm / machine.spacing_mm))
+
+
 def _add_specks(
     exposed: FloatImage, sigma: FloatImage, breast: Mask, machine: Acquisition, rng: np.random.Generator
 ) -> None:
-    """Raise single pixels and small dashes that no blur has touched."""
+    """Raise single pixels and pairs; on film some are dark."""
     area_cm2 = float(breast.sum()) * machine.spacing_mm**2 / 100
     places = np.argwhere(breast[:-1, :-1])
-    if not len(places):
+    count = int(rng.poisson(machine.specks_per_cm2 * area_cm2))
+    if not len(places) or not count:
         return
-    chosen = places[rng.integers(0, len(places), int(rng.poisson(machine.specks_per_cm2 * area_cm2)))]
-    height = rng.uniform(4, 15, len(chosen)).astype(np.float32) * sigma[chosen[:, 0], chosen[:, 1]]
-    exposed[chosen[:, 0], chosen[:, 1]] += height
-    wide = rng.random(len(chosen)) < 0.3
-    exposed[chosen[wide, 0], chosen[wide, 1] + 1] += height[wide]
+    for row, col in places[rng.integers(0, len(places), count)]:
+        height = np.float32(rng.uniform(4, 25)) * sigma[row, col]
+        if machine.film and rng.random() < 0.3:
+            height = -height
+        long, wide = ((1, 1), (1, 1), (2, 1), (1, 2))[int(rng.integers(4))]
+        exposed[row : row + long, col : col + wide] += height
 
 
 def process(exposed: FloatImage, breast: Mask, machine: Acquisition) -> FloatImage:
-    """Equalise thickness, sharpen and map to [0, 1] as vendors do before display; air becomes dark."""
+    """Equalise thickness, sharpen, map to [0, 1] and to grey levels as before display; air becomes dark."""
     pitch = machine.spacing_mm
     smooth = _lowpass(np.where(breast, exposed, 0).astype(np.float32), breast, 8.0 / pitch)
     level = float(np.median(smooth[breast]))
@@ -96,8 +150,19 @@ def process(exposed: FloatImage, breast: Mask, machine: Acquisition) -> FloatIma
     low, high = np.quantile(shown[breast][::17], [0.005, 0.998])
     low, high = low - 0.15 * (high - low), high + 0.25 * (high - low)
     shown = np.clip((shown - low) / max(high - low, 1e-6), 0, 1) ** np.float32(machine.gamma)
+    if machine.film:
+        shown = _characteristic_curve(shown)
     inside = cv2.GaussianBlur(breast.astype(np.float32), (0, 0), 0.4 / pitch)
-    return np.asarray(np.clip(shown * inside, 0, 1), dtype=np.float32)
+    top = np.float32(machine.levels - 1)
+    return np.asarray(np.rint(np.clip(shown * inside, 0, 1) * top) / top, dtype=np.float32)
+
+
+def _characteristic_curve(shown: FloatImage) -> FloatImage:
+    """Return the grey values after film, whose contrast fades at both ends (Hurter and Driffield)."""
+    steep = np.float32(4.0)
+    ends = 1 / (1 + np.exp(steep / 2))
+    curved = 1 / (1 + np.exp(-steep * (shown - np.float32(0.5))))
+    return np.asarray((curved - ends) / (1 - 2 * ends), dtype=np.float32)
 
 
 def _lowpass(image: FloatImage, mask: Mask, sigma_px: float) -> FloatImage:

@@ -56,15 +56,15 @@ class Calcification:
 
 
 def draw_diameters(count: int, *, median_mm: float, rng: np.random.Generator) -> Points:
-    """Return diameters of 0.1 to 1 mm, log-normal: the range of microcalcifications in the paper's introduction."""
-    return np.clip(rng.lognormal(np.log(median_mm), 0.4, count), 0.1, 1.0)
+    """Return diameters, log-normal, of 0.1 to 1.4 mm: from fine to coarse heterogeneous (BI-RADS: over 0.5 mm)."""
+    return np.clip(rng.lognormal(np.log(median_mm), 0.4, count), 0.1, 1.4)
 
 
 def make_calcification(
     centre_mm: Points, diameter_mm: float, attenuation_per_mm: float, kind: Kind, rng: np.random.Generator
 ) -> Calcification:
-    """Draw a shape: round (punctate), a rod (fine linear), or an irregular clump (pleomorphic)."""
-    shape = rng.choice(["round", "rod", "clump"], p=[0.4, 0.15, 0.45])
+    """Draw a shape: round (punctate), a rod (fine linear), an irregular clump (pleomorphic) or a haze (amorphous)."""
+    shape = rng.choice(["round", "rod", "clump", "haze"], p=[0.35, 0.15, 0.38, 0.12])
     radius = diameter_mm / 2
     if shape == "round":
         offsets, radii = np.zeros((1, 3)), np.array([radius])
@@ -73,6 +73,9 @@ def make_calcification(
         direction /= np.linalg.norm(direction)
         offsets = np.linspace(-1, 1, 5)[:, None] * direction * radius * rng.uniform(0.9, 1.6)
         radii = radius * rng.uniform(0.4, 0.6, 5)
+    elif shape == "haze":
+        offsets = rng.normal(0, radius * 0.6, size=(12, 3))
+        radii = radius * rng.uniform(0.25, 0.5, 12)
     else:
         count = int(rng.integers(3, 7))
         offsets = rng.normal(0, radius * 0.4, size=(count, 3))

@@ -21,10 +21,12 @@ from calcigraph.io.manifest import Case, write_manifest
 from calcigraph.io.tables import write_table, write_text
 from calcigraph.io.truth import truth_path, write_truth
 from calcigraph.lexicon import View
-from calcigraph.simulate.acquire import Acquisition, draw_acquisition
+from calcigraph.simulate.acquire import ACQUISITIONS, Acquisition, draw_acquisition
 from calcigraph.simulate.anatomy import grow_breast
 from calcigraph.simulate.dicom import write_dicom
-from calcigraph.simulate.patterns import place_lesion, place_look_alikes
+from calcigraph.simulate.look_alikes import place_look_alikes, place_satellites
+from calcigraph.simulate.outlined import simulate_outlined
+from calcigraph.simulate.patterns import place_lesion
 from calcigraph.simulate.plan import Plan, PlannedCase
 from calcigraph.simulate.render import SimulatedView, render_view
 
@@ -37,17 +39,25 @@ class CohortOptions:
 
     Attributes:
         seed: of the whole cohort; case n uses (seed, n).
-        spacing_mm: pixel pitch of every image; None draws one of digital mammography per case.
+        spacing_mm: pixel pitch of every image; None draws one that is in use per case.
+        acquisition: `mixed`, `digital` or `film`.
         file_format: `dicom` or `png` (16 bit).
     """
 
     seed: int = 0
     spacing_mm: float | None = None
+    acquisition: str = "mixed"
     file_format: str = "dicom"
 
     def __post_init__(self) -> None:
         if self.file_format not in FORMATS:
             raise BadConfig(f"format {self.file_format!r}", allowed="dicom or png", do="choose one of these")
+        if self.acquisition not in ACQUISITIONS:
+            raise BadConfig(
+                f"acquisition {self.acquisition!r}",
+                allowed=", ".join(ACQUISITIONS),
+                do="choose one of these",
+            )
         if self.spacing_mm is not None and not 0.04 <= self.spacing_mm <= 0.25:
             raise BadConfig(
                 f"a pixel pitch of {self.spacing_mm} mm", allowed="0.04 to 0.25 mm", do="change it"
@@ -58,22 +68,45 @@ class CohortOptions:
 
 def simulate_case(case: PlannedCase, options: CohortOptions) -> list[SimulatedView]:
     """Simulate every view of one case."""
+    if case.outlines:
+        return _simulate_outlined(case, options)
     rng = np.random.default_rng([options.seed, case.number])
     machine = case_machine(case, options)
     breast = grow_breast(rng)
     calcifications = place_look_alikes(breast, rng)
     if case.distribution is not None:
-        calcifications += place_lesion(breast, case.distribution, rng)
+        lesion = place_lesion(breast, case.distribution, rng)
+        calcifications += lesion + place_satellites(breast, lesion, rng)
     return [
         render_view(breast, calcifications, view=view, laterality=case.laterality, machine=machine, rng=rng)
         for view in case.views
     ]
 
 
+def _simulate_outlined(case: PlannedCase, options: CohortOptions) -> list[SimulatedView]:
+    """Simulate the views of a case with outlines; each has a generator of its own, which draws the same projection
+    when the outline is placed and when the view is rendered.
+    """
+    rng, machine = np.random.default_rng([options.seed, case.number]), case_machine(case, options)
+    seeds = [[options.seed, case.number, 2 + place] for place in range(len(case.views))]
+    breast, shown = simulate_outlined(case, seeds, rng)
+    return [
+        render_view(
+            breast,
+            calcifications,
+            view=view,
+            laterality=case.laterality,
+            machine=machine,
+            rng=np.random.default_rng(seed),
+        )
+        for view, calcifications, seed in zip(case.views, shown, seeds, strict=True)
+    ]
+
+
 def case_machine(case: PlannedCase, options: CohortOptions) -> Acquisition:
     """Draw the machine of a case, from a stream of its own: the manifest asks for its pitch too."""
     rng = np.random.default_rng([options.seed, case.number, 1])
-    return draw_acquisition(rng, spacing_mm=options.spacing_mm)
+    return draw_acquisition(rng, spacing_mm=options.spacing_mm, acquisition=options.acquisition)
 
 
 def write_cohort(
@@ -82,6 +115,8 @@ def write_cohort(
     options: CohortOptions,
     *,
     name: str,
+    licence: str = "Apache-2.0",
+    source: str = "simulated, no patient",
     workers: int | None = None,
     report: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
@@ -92,6 +127,8 @@ def write_cohort(
         plan: its cases.
         options: how they are made.
         name: of the data set, for dataset.json.
+        licence: of the data set.
+        source: of the data set, beside command and seed.
         workers: processes; one per core unless given.
         report: called with cases done and cases in all.
     """
@@ -106,8 +143,8 @@ def write_cohort(
     write_manifest(
         folder,
         name=name,
-        licence="Apache-2.0",
-        source=f"calcigraph simulate, seed {options.seed}; simulated, no patient",
+        licence=licence,
+        source=f"calcigraph simulate, seed {options.seed}; {source}",
         cases=[row for case in plan for row in _manifest_rows(case, options)],
     )
 

@@ -19,26 +19,51 @@ BOTH_VIEWS = (View.CC, View.MLO)
 
 
 @dataclass(frozen=True)
+class Outline:
+    """The outline of a lesion on a real mammogram, in which calcifications are simulated.
+
+    Attributes:
+        patient: whose; letters, digits, `-` and `_`.
+        laterality: which breast.
+        view: CC or MLO.
+        distribution: as the radiologist labelled it.
+        film_mm: three or more vertices, (row, col) in mm from the film's first pixel.
+    """
+
+    patient: str
+    laterality: Laterality
+    view: View
+    distribution: Distribution
+    film_mm: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
 class PlannedCase:
-    """One breast of one patient: its number within the cohort (which seeds it), its label and its views."""
+    """One breast of one patient: its number within the cohort (which seeds it), its label and its views.
+
+    `outlines`, where there are any, are one for each view, and say whose breast it is and which.
+    """
 
     number: int
     distribution: Distribution | None
     views: tuple[View, ...]
+    outlines: tuple[Outline, ...] = ()
 
     @property
     def patient_id(self) -> str:
-        """Name of the patient, `S` and four digits or more."""
-        return f"S{self.number:04d}"
+        """Name of the patient: that of the outlines, or `S` and four digits or more."""
+        return self.outlines[0].patient if self.outlines else f"S{self.number:04d}"
 
     @property
     def laterality(self) -> Laterality:
-        """Left and right by turns, so that no class has a side."""
+        """That of the outlines, or left and right by turns, so that no class has a side."""
+        if self.outlines:
+            return self.outlines[0].laterality
         return Laterality.LEFT if self.number % 2 else Laterality.RIGHT
 
     def image_id(self, view: View) -> str:
-        """Name of one of its images, such as `S0001_L_CC`."""
-        return f"{self.patient_id}_{self.laterality}_{view}"
+        """Name of one of its images, such as `S0001_L_CC`; `O0001_L_CC` for one with an outline."""
+        return f"{'O' if self.outlines else 'S'}{self.number:04d}_{self.laterality}_{view}"
 
 
 Plan = tuple[PlannedCase, ...]

@@ -11,14 +11,14 @@ import pandas as pd
 
 from calcigraph.lexicon import Laterality, View
 from calcigraph.records import FloatImage, Points
-from calcigraph.simulate.acquire import Acquisition, expose, process, quantum_noise
+from calcigraph.simulate.acquire import Acquisition, expose, process
 from calcigraph.simulate.anatomy import Anatomy
 from calcigraph.simulate.calcification import Calcification, Kind
-from calcigraph.simulate.projection import Projection, across, project_breast
+from calcigraph.simulate.projection import Projection, project_breast
+from calcigraph.simulate.shadow import cast_shadow, observer_snr
 from calcigraph.simulate.tissue import attenuation_map, outline_mask
 
 TRUTH_COLUMNS = ("row_px", "col_px", "diameter_mm", "kind", "snr")
-SUPERSAMPLING = 3
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class SimulatedView:
     Attributes:
         pixels: (rows, cols) float32 in [0, 1], bright is dense.
         spacing_mm: pixel pitch.
-        truth: table with `TRUTH_COLUMNS`; `kind` is a `Kind`, `snr` the signal-to-noise ratio of the blurred
-            shadow to an ideal observer of quantum noise (Rose: below about 5 it cannot be seen).
+        truth: table with `TRUTH_COLUMNS`; `kind` is a `Kind`, `snr` as `shadow.observer_snr` says, 0 for what is
+            not wholly on the image.
         outline_px: (n, 2) row, col: convex hull of the lesion, widened by 1 mm; empty without a lesion.
     """
 
@@ -53,10 +53,10 @@ def render_view(
     """Project, expose and process one view; right breasts have their chest wall at the right."""
     projection = project_breast(breast, view, rng)
     pitch = machine.spacing_mm
-    attenuation = attenuation_map(breast, projection, pitch, rng)
     mask = outline_mask(projection, pitch)
-    snr = [_add_shadow(attenuation, calcification, projection, machine) for calcification in calcifications]
-    pixels = process(expose(attenuation, mask, machine, rng), mask, machine)
+    exposed = expose(attenuation_map(breast, projection, pitch, rng), mask, machine, rng)
+    snr = _add_shadows(exposed, calcifications, projection, machine)
+    pixels = process(exposed, mask, machine)
     truth = _truth(calcifications, snr, projection, pitch, mask.shape)
     outline = lesion_outline(truth, pitch)
     if laterality is Laterality.RIGHT:
@@ -78,44 +78,17 @@ def lesion_outline(truth: pd.DataFrame, spacing_mm: float, *, margin_mm: float =
     return np.asarray(cv2.convexHull(points.astype(np.float32))[:, 0], dtype=np.float64)
 
 
-def _add_shadow(
-    attenuation: FloatImage, calcification: Calcification, projection: Projection, machine: Acquisition
-) -> float:
-    """Add the line integral through the calcification's spheres, averaged over each pixel; return its SNR."""
-    pitch = machine.spacing_mm
-    centre = projection.project(calcification.centre_mm[None])[0] / pitch - 0.5
-    spheres = _on_detector(calcification.offsets_mm, projection.view) / pitch
-    radii = calcification.radii_mm / pitch
-    reach = int(np.ceil(np.max(np.abs(spheres).max(axis=1) + radii))) + 1
-    corner = np.rint(centre).astype(int) - reach
-    side = 2 * reach + 1
-    if (
-        (corner < 0).any()
-        or corner[0] + side > attenuation.shape[0]
-        or corner[1] + side > attenuation.shape[1]
-    ):
-        return 0.0
-    grid = (np.arange(side * SUPERSAMPLING) + 0.5) / SUPERSAMPLING - 0.5
-    row = (grid + corner[0] - centre[0])[None, :, None] - spheres[:, 0, None, None]
-    col = (grid + corner[1] - centre[1])[None, None, :] - spheres[:, 1, None, None]
-    off_axis = row**2 + col**2
-    chord = _chord(off_axis, radii) - _chord(off_axis, radii * calcification.hollow)
-    depth_px = chord.max(axis=0).reshape(side, SUPERSAMPLING, side, SUPERSAMPLING).mean(axis=(1, 3))
-    window = attenuation[corner[0] : corner[0] + side, corner[1] : corner[1] + side]
-    shadow = (depth_px * pitch * calcification.attenuation_per_mm).astype(np.float32)
-    seen = cv2.GaussianBlur(shadow, (0, 0), machine.blur_mm / pitch)
-    snr = float(np.sqrt(np.sum(seen**2))) / quantum_noise(float(window[reach, reach]), machine)
-    window += shadow
+def _add_shadows(
+    exposed: FloatImage, calcifications: Sequence[Calcification], projection: Projection, machine: Acquisition
+) -> list[float]:
+    """Add the shadow of every calcification to the exposed image; return how well each can be seen."""
+    shape = (exposed.shape[0], exposed.shape[1])
+    cast = [cast_shadow(calcification, projection, machine, shape) for calcification in calcifications]
+    snr = [0.0 if one is None else observer_snr(*one, exposed, machine.spacing_mm) for one in cast]
+    for one in cast:
+        if one is not None:
+            exposed[one[1]] += one[0]
     return snr
-
-
-def _chord(off_axis: Points, radii: Points) -> Points:
-    return np.asarray(2 * np.sqrt(np.clip(radii[:, None, None] ** 2 - off_axis, 0, None)))
-
-
-def _on_detector(offsets_mm: Points, view: View) -> Points:
-    """Turn small (n, 3) offsets into row, col; a calcification is not spread by compression."""
-    return np.stack([-across(offsets_mm, view), offsets_mm[:, 0]], axis=1)
 
 
 def _truth(

@@ -1,4 +1,4 @@
-"""Random fields: power-law texture and strands, of which the background of a mammogram is made."""
+"""Random fields, of which the background of a mammogram is made: power-law texture, fibres and strands."""
 
 from __future__ import annotations
 
@@ -26,6 +26,37 @@ def power_law(
     field = field[: shape[0], : shape[1]].astype(np.float32)
     field -= field.mean()
     return np.asarray(field / max(float(field.std()), 1e-9))
+
+
+def value_noise(rows: FloatImage, cols: FloatImage, rng: np.random.Generator) -> FloatImage:
+    """Return smooth noise of about unit deviation, read at grid coordinates: one independent value per unit.
+
+    Args:
+        rows: (rows, cols) first coordinate of every pixel, in grid units.
+        cols: (rows, cols) second coordinate.
+        rng: source of the grid.
+    """
+    low = np.array([rows.min(), cols.min()])
+    size = np.ceil([rows.max() - low[0], cols.max() - low[1]]).astype(int) + 4
+    grid = rng.standard_normal(tuple(size), dtype=np.float32)
+    read = cv2.remap(
+        grid, cols - np.float32(low[1] - 1), rows - np.float32(low[0] - 1), cv2.INTER_CUBIC
+    )
+    return np.asarray(read * np.float32(1.4))
+
+
+def fibres(rows: FloatImage, cols: FloatImage, rng: np.random.Generator, *, width: float) -> FloatImage:
+    """Return a network of curved fibres, 0 to 1: the zero crossings of smooth noise.
+
+    Args:
+        rows: (rows, cols) first coordinate, in units of the mesh of the network.
+        cols: (rows, cols) second coordinate.
+        rng: source of the network.
+        width: breadth of a fibre as a share of the mesh, about 0.05 to 0.3.
+    """
+    field = value_noise(rows, cols, rng)
+    strength = np.clip(0.6 + 0.6 * value_noise(rows * 0.6, cols * 0.6, rng), 0, 1.6)
+    return np.asarray(strength * np.exp(-np.square(field / np.float32(3 * width))), dtype=np.float32)
 
 
 def strands(

@@ -1,4 +1,4 @@
-"""What the X-rays cross: thickness, gland, skin, muscle and strands, as a map of attenuation.
+"""What the X-rays cross: thickness, gland, fibres, skin, muscle and strands, as a map of attenuation.
 
 Attenuation coefficients near 20 keV (Hammerstein et al., Radiology 1979; Johns & Yaffe, Phys Med Biol 1987):
 fat 0.045 to 0.05, fibroglandular tissue 0.07 to 0.08 per mm.
@@ -13,14 +13,14 @@ from calcigraph.lexicon import View
 from calcigraph.records import FloatImage, Mask
 from calcigraph.simulate.anatomy import Anatomy
 from calcigraph.simulate.projection import Projection
-from calcigraph.simulate.texture import power_law, strands
+from calcigraph.simulate.texture import fibres, power_law, strands, value_noise
 
 FAT_PER_MM = 0.047
 GLAND_EXCESS_PER_MM = 0.030
 SKIN_MM = 1.5
 COARSE_PITCH_MM = 0.8
-FAT_TEXTURE = 0.03
-"""Fat is not empty: the texture goes on in it with this amplitude (share of gland)."""
+FIBRE_PITCH_MM = 0.2
+"""Pitch at which the larger fibres are made."""
 
 
 def outline_mask(projection: Projection, spacing_mm: float) -> Mask:
@@ -44,13 +44,14 @@ def attenuation_map(
     shape = image_shape(projection, spacing_mm)
     depth_in = _distance_inside(projection, shape)
     thickness = _thickness(depth_in, breast.thickness_mm)
-    gland = _gland_share(breast, projection, shape, spacing_mm, rng)
+    gland = _gland_share(breast, projection, shape, spacing_mm, depth_in, rng)
     total = thickness * (FAT_PER_MM + GLAND_EXCESS_PER_MM * gland)
     skin = np.where((depth_in > 0) & (depth_in < SKIN_MM), SKIN_MM * 0.8, 0).astype(np.float32)
     total += GLAND_EXCESS_PER_MM * cv2.GaussianBlur(skin, (0, 0), 0.5 / spacing_mm)
-    for per_cm2, width_mm, contrast in ((1.5, 0.25, 0.10), (0.7, 0.6, 0.14), (0.08, 2.0, 0.15)):
-        drawn = strands(shape, spacing_mm, rng, per_cm2=per_cm2, width_mm=width_mm)
-        total += np.float32(contrast * rng.uniform(0.5, 1.4)) * drawn
+    busy = rng.uniform(0.4, 1.5)
+    for per_cm2, width_mm, contrast in ((2.5, 0.2, 0.035), (1.2, 0.45, 0.06), (0.08, 1.8, 0.12)):
+        drawn = strands(shape, spacing_mm, rng, per_cm2=busy * per_cm2, width_mm=width_mm)
+        total += np.float32(contrast * rng.uniform(0.5, 1.6)) * drawn
     if projection.view is View.MLO:
         total += _pectoral_muscle(projection, shape, spacing_mm, rng)
     total[depth_in <= 0] = 0
@@ -70,7 +71,7 @@ def _distance_inside(projection: Projection, shape: tuple[int, int]) -> FloatIma
 
 def _thickness(depth_in_mm: FloatImage, compressed_mm: float) -> FloatImage:
     """Flat between the paddles, round at the free edge: a half-circle of half the compressed thickness."""
-    radius = compressed_mm * 0.5
+    radius = compressed_mm * 0.35
     share = np.clip(depth_in_mm / radius, 0, 1)
     return np.asarray(compressed_mm * np.sqrt(share * (2 - share)), dtype=np.float32)
 
@@ -80,17 +81,25 @@ def _gland_share(
     projection: Projection,
     shape: tuple[int, int],
     spacing_mm: float,
+    depth_in_mm: FloatImage,
     rng: np.random.Generator,
 ) -> FloatImage:
-    """Share of gland along the beam: where the ducts are, broken up by power-law texture."""
-    envelope = _duct_envelope(breast, projection)
-    envelope = cv2.resize(envelope, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR)
-    texture = power_law(shape, rng.uniform(3.0, 3.9), rng, coarsest_px=rng.uniform(12, 40) / spacing_mm)
-    bias = np.log(breast.density / (1 - breast.density)) if 0 < breast.density < 1 else 0.0
-    sharpness = rng.uniform(0.5, 1.3)
-    logit = sharpness * texture + 2.2 * envelope - 1.2 + 0.7 * bias
-    share = 1 / (1 + np.exp(-logit))
-    return np.asarray(share + FAT_TEXTURE * texture, dtype=np.float32)
+    """Share of gland along the beam: lobules where the ducts are, fibres through fat and gland, fine texture."""
+    envelope = _fit(_duct_envelope(breast, projection), shape)
+    under_skin = np.clip(depth_in_mm / np.float32(rng.uniform(4, 14)), 0, 1)
+    bias = float(np.log(breast.density / (1 - breast.density)))
+    lobules = _fit(_lobules(breast, projection, rng), shape)
+    logit = rng.uniform(1.2, 2.6) * lobules + 2.4 * envelope - 1.9 + 0.9 * bias
+    share = under_skin / (1 + np.exp(-logit))
+    network = _fit(_fibre_network(projection, rng), shape)
+    share = share * (0.72 + 0.28 * network) + np.float32(rng.uniform(0.06, 0.2)) * network * under_skin
+    texture = power_law(shape, rng.uniform(2.6, 3.4), rng, coarsest_px=rng.uniform(6, 25) / spacing_mm)
+    grain = np.float32(rng.uniform(0.03, 0.12))
+    return np.asarray(share + grain * (0.5 + share) * texture, dtype=np.float32)
+
+
+def _fit(field: FloatImage, shape: tuple[int, int]) -> FloatImage:
+    return np.asarray(cv2.resize(field, (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC))
 
 
 def _duct_envelope(breast: Anatomy, projection: Projection) -> FloatImage:
@@ -103,6 +112,49 @@ def _duct_envelope(breast: Anatomy, projection: Projection) -> FloatImage:
     np.add.at(density, (rows[inside], cols[inside]), 1)
     density = np.asarray(cv2.GaussianBlur(density, (0, 0), 7 / COARSE_PITCH_MM))
     return np.sqrt(density / max(float(np.quantile(density, 0.99)), 1e-9))
+
+
+def _towards_nipple(
+    projection: Projection, pitch_mm: float, rng: np.random.Generator
+) -> tuple[FloatImage, FloatImage]:
+    """Return two coordinates (mm) of every pixel: along and across the lines that run to the nipple, both warped."""
+    shape = image_shape(projection, pitch_mm)
+    rows, cols = (axis.astype(np.float32) * np.float32(pitch_mm) for axis in np.indices(shape))
+    behind = projection.depth_mm + rng.uniform(5, 40)
+    down, back = rows - np.float32(projection.middle_mm), np.float32(behind) - cols
+    along = np.hypot(down, back)
+    across = np.arctan2(down, np.maximum(back, 1e-3)) * np.float32(rng.uniform(50, 90))
+    for mesh_mm, amplitude_mm in ((35.0, rng.uniform(4, 10)), (9.0, rng.uniform(0.5, 2.0))):
+        along = along + np.float32(amplitude_mm) * value_noise(rows / mesh_mm, cols / mesh_mm, rng)
+        across = across + np.float32(amplitude_mm) * value_noise(rows / mesh_mm, cols / mesh_mm, rng)
+    return along, across
+
+
+def _lobules(breast: Anatomy, projection: Projection, rng: np.random.Generator) -> FloatImage:
+    """Return where gland lies together, at a coarse pitch: smooth noise of 4 to 40 mm, drawn out to the nipple."""
+    along, across = _towards_nipple(projection, COARSE_PITCH_MM, rng)
+    drawn_out = rng.uniform(1.0, 2.2)
+    total = np.zeros_like(along)
+    falling = rng.uniform(0.55, 0.9)
+    for step, mesh_mm in enumerate((22.0, 11.0, 5.5, 2.8)):
+        layer = value_noise(along / np.float32(mesh_mm * drawn_out), across / np.float32(mesh_mm), rng)
+        total += np.float32(falling**step) * layer
+    return total / max(float(total.std()), 1e-6)
+
+
+def _fibre_network(projection: Projection, rng: np.random.Generator) -> FloatImage:
+    """Return septa, ligaments and fine fibres, 0 to about 1.5, at `FIBRE_PITCH_MM`."""
+    along, across = _towards_nipple(projection, FIBRE_PITCH_MM, rng)
+    drawn_out = rng.uniform(1.0, 1.7)
+    total = np.zeros_like(along)
+    for coarsest_mm, weight in ((18, 0.4), (11, 0.4), (7, 0.4), (5, 0.35), (3.5, 0.3), (2.5, 0.3), (1.8, 0.25)):
+        mesh_mm = np.float32(coarsest_mm * rng.uniform(0.7, 1.0))
+        rows, cols = along / (mesh_mm * np.float32(drawn_out)), across / mesh_mm
+        bend = np.float32(rng.uniform(0.3, 0.8))
+        rows, cols = rows + bend * value_noise(rows, cols, rng), cols + bend * value_noise(rows, cols, rng)
+        width = float(np.clip(rng.uniform(0.3, 0.9) / mesh_mm, 0.05, 0.3))
+        total += np.float32(weight * rng.uniform(0.2, 1.0)) * fibres(rows, cols, rng, width=width)
+    return total
 
 
 def _pectoral_muscle(

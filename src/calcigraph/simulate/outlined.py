@@ -1,0 +1,181 @@
+"""Simulated calcifications inside real outlines: the shapes and labels are real, breast and pixels simulated.
+
+What lies inside depends on the outline alone, never on its label, so that a score is one of shape, size and place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from calcigraph.lexicon import Laterality, View
+from calcigraph.records import FloatImage, Mask, Points
+from calcigraph.simulate.anatomy import Anatomy, Duct, grow_breast
+from calcigraph.simulate.calcification import Calcification
+from calcigraph.simulate.extent import draw_count
+from calcigraph.simulate.look_alikes import place_look_alikes, place_satellites
+from calcigraph.simulate.patterns import make_lesion
+from calcigraph.simulate.plan import Outline, PlannedCase
+from calcigraph.simulate.projection import SPREAD, Projection, project_breast
+
+FILM_WIDTH_MM = 150.0
+"""Width of a film on which the outline is on the right breast, unless it needs more: outlines on left breasts lie
+as far from the left edge as those on right ones from 150 mm (medians of the DDSM outlines)."""
+
+NIPPLE_ROW_MM = {View.CC: 110.0, View.MLO: 135.0}
+"""Row of the nipple on a film: the middle of the DDSM outlines, near that of films of 18 × 24 cm."""
+
+SKIN_MM = 3.0
+"""An outline keeps this distance from the skin."""
+
+BREASTS = 10
+"""So many breasts are tried at their own size; later ones grow."""
+
+CLUMPED = 0.4
+"""Share of the lesions whose calcifications lie in clumps."""
+
+
+@dataclass(frozen=True)
+class OutlinedBreast:
+    """A breast that holds the outlines of its case.
+
+    Attributes:
+        anatomy: the breast.
+        projections: of each view.
+        polygons_mm: (n, 2) row, col of each view's outline on the image, chest wall at column 0.
+        shift_mm: how far outlines had to be moved to lie inside, in all.
+    """
+
+    anatomy: Anatomy
+    projections: tuple[Projection, ...]
+    polygons_mm: tuple[Points, ...]
+    shift_mm: float
+
+
+def simulate_outlined(
+    case: PlannedCase, view_seeds: Sequence[Sequence[int]], rng: np.random.Generator
+) -> tuple[Anatomy, list[list[Calcification]]]:
+    """Draw a breast that holds the outlines of a case, and the calcifications of each of its views.
+
+    Args:
+        case: with an outline for each view.
+        view_seeds: of the generators with which the views will be rendered; the projection is the first thing
+            that each of them draws.
+        rng: for all else.
+
+    Returns:
+        The breast, and for each view what it shows. Calcifications of the lesion are those of one view only, as
+        the outlines of the two views do not say which point is which.
+    """
+    held = find_breast(case.outlines, view_seeds, rng)
+    beside = place_look_alikes(held.anatomy, rng)
+    shown = []
+    for outline, projection, polygon in zip(case.outlines, held.projections, held.polygons_mm, strict=True):
+        centres = back_project(fill(polygon, rng), outline.view, projection)
+        lesion = make_lesion(centres, rng)
+        shown.append(beside + lesion + place_satellites(held.anatomy, lesion, rng))
+    return held.anatomy, shown
+
+
+def find_breast(
+    outlines: Sequence[Outline], view_seeds: Sequence[Sequence[int]], rng: np.random.Generator
+) -> OutlinedBreast:
+    """Return, of several breasts, the one that holds the outlines nearest to where they are on their films."""
+    best: OutlinedBreast | None = None
+    attempt = 0
+    while best is None or attempt < BREASTS:
+        anatomy = _scaled(grow_breast(rng), 1 + 0.06 * max(0, attempt + 1 - BREASTS))
+        held = _hold(anatomy, outlines, view_seeds)
+        if held is not None and (best is None or held.shift_mm < best.shift_mm):
+            best = held
+        attempt += 1
+    return best
+
+
+def fill(polygon_mm: Points, rng: np.random.Generator) -> Points:
+    """Draw (n, 2) points in a polygon, evenly or in clumps; n follows from its area alone (`draw_count`)."""
+    contour = np.asarray(polygon_mm, dtype=np.float32)
+    area = float(cv2.contourArea(contour))
+    count = draw_count(area, rng)
+    low, high = polygon_mm.min(axis=0), polygon_mm.max(axis=0)
+    parents = np.empty((0, 2))
+    if rng.random() < CLUMPED:
+        parents = _inside(contour, low, high, max(2, count // 6), rng)
+    if not len(parents):
+        return _inside(contour, low, high, count, rng)
+    kept = np.empty((0, 2))
+    while len(kept) < count:
+        drawn = parents[rng.integers(len(parents), size=4 * count)]
+        drawn = drawn + rng.normal(0, 0.15 * np.sqrt(area), drawn.shape)
+        kept = np.concatenate([kept, drawn[_contains(contour, drawn)]])
+    return kept[:count]
+
+
+def back_project(points_mm: Points, view: View, projection: Projection) -> Points:
+    """Turn (n, 2) row, col in mm of a view into (n, 3) points of the breast, in the plane through its middle."""
+    across = (projection.middle_mm - points_mm[:, 0]) / SPREAD
+    lateral, up = (across, 0 * across) if view is View.CC else (across / np.sqrt(2), across / np.sqrt(2))
+    return np.stack([points_mm[:, 1], lateral, up], axis=1)
+
+
+def _hold(
+    anatomy: Anatomy, outlines: Sequence[Outline], view_seeds: Sequence[Sequence[int]]
+) -> OutlinedBreast | None:
+    """Place every outline in its view, moved inwards as far as it must be; None where it does not fit."""
+    projections, polygons, total = [], [], 0.0
+    for outline, seed in zip(outlines, view_seeds, strict=True):
+        projection = project_breast(anatomy, outline.view, np.random.default_rng(seed))
+        polygon = _on_image(outline, projection)
+        inwards = [projection.middle_mm, 0.4 * projection.depth_mm] - polygon.mean(axis=0)
+        fitting = [s for s in np.linspace(0, 1, 11) if _fits(polygon + s * inwards, projection)]
+        if not fitting:
+            return None
+        total += float(fitting[0] * np.hypot(*inwards))
+        projections.append(projection)
+        polygons.append(polygon + fitting[0] * inwards)
+    return OutlinedBreast(anatomy, tuple(projections), tuple(polygons), total)
+
+
+def _on_image(outline: Outline, projection: Projection) -> Points:
+    """Turn (row, col) on the film into (n, 2) mm on the image: chest wall at column 0, nipple in its row."""
+    film = np.array(outline.film_mm)
+    if outline.laterality is Laterality.RIGHT:
+        film[:, 1] = max(FILM_WIDTH_MM, film[:, 1].max() + 5) - film[:, 1]
+    film[:, 0] += projection.middle_mm - NIPPLE_ROW_MM[outline.view]
+    return film
+
+
+def _fits(polygon_mm: Points, projection: Projection) -> bool:
+    skin = projection.outline_mm().astype(np.float32)
+    rows, cols = projection.extent_mm
+    on_image = (polygon_mm >= 2).all() and (polygon_mm <= [rows - 2, cols - 2]).all()
+    return bool(on_image) and all(
+        cv2.pointPolygonTest(skin, (float(r), float(c)), True) >= SKIN_MM for r, c in polygon_mm
+    )
+
+
+def _scaled(anatomy: Anatomy, factor: float) -> Anatomy:
+    return replace(
+        anatomy,
+        depth_mm=anatomy.depth_mm * factor,
+        half_width_mm=anatomy.half_width_mm * factor,
+        half_height_mm=anatomy.half_height_mm * factor,
+        lobes=tuple(
+            tuple(Duct(duct.points_mm * factor, duct.level) for duct in lobe) for lobe in anatomy.lobes
+        ),
+    )
+
+
+def _inside(contour: FloatImage, low: Points, high: Points, count: int, rng: np.random.Generator) -> Points:
+    kept = np.empty((0, 2))
+    while len(kept) < count:
+        drawn = rng.uniform(low, high, (4 * count + 16, 2))
+        kept = np.concatenate([kept, drawn[_contains(contour, drawn)]])
+    return kept[:count]
+
+
+def _contains(contour: FloatImage, points_mm: Points) -> Mask:
+    return np.array([cv2.pointPolygonTest(contour, (float(r), float(c)), False) >= 0 for r, c in points_mm])
