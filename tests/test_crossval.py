@@ -19,6 +19,7 @@ from calcigraph.errors import BadConfig, BadManifest, BadModel
 from calcigraph.io import read_dataset
 from calcigraph.lexicon import DISTRIBUTIONS
 from calcigraph.metrics import bootstrap, scores
+from calcigraph.training import Workers
 from tiny_study import MODELS, OPTIONS, HeardStudy, study
 from tiny_training import Killed
 
@@ -173,7 +174,7 @@ def test_killed_outright_at_ten_random_moments_it_ends_with_the_same_numbers(fin
 def test_other_options_or_data_in_the_same_folder_are_refused(finished, tiny_cohort):
     run, _, _ = finished
     before = numbers(run)
-    for other in (replace(OPTIONS, seed=4), replace(OPTIONS, image_size_px=64)):
+    for other in (replace(OPTIONS, seed=4), replace(OPTIONS, image_size_px=80)):
         with pytest.raises(BadModel, match="other data or options") as caught:
             study(tiny_cohort, run, options=other)
         assert "\n" not in str(caught.value)
@@ -204,9 +205,25 @@ def test_the_settings_are_all_in_the_run_folder(finished):
 def test_every_contestant_takes_part(tiny_cohort, tmp_path):
     pytest.importorskip("monai")
     models = ("paper", "default-finetuned", "resnet50", "densenet121", "efficientnet-b7")
-    result, _ = study(tiny_cohort, tmp_path, models=models, options=replace(OPTIONS, image_size_px=64))
+    result, _ = study(tiny_cohort, tmp_path, models=models)
     assert [row.model for row in result.rows] == list(models)
     assert set(result.deletions) == {"paper", "default-finetuned"}
+
+
+def test_a_detector_is_kept_where_no_calcification_is_known(finished, tiny_cohort, tmp_path):
+    model = str(finished[0] / "fold_1" / "default" / "model")
+    options = replace(OPTIONS, detector=model)
+    _, heard = study(tiny_cohort, tmp_path, models=("default",), options=options)
+    assert heard.epochs == [f"fold {k}, default: distribution epoch {e}" for k in (1, 2) for e in (0, 1)]
+    assert "the detector is that of the model" in (tmp_path / "report.html").read_text()
+
+
+@pytest.mark.long
+def test_an_image_network_trains_on_two_devices_within_a_study(tiny_cohort, tmp_path):
+    pytest.importorskip("lightning.fabric")
+    result, heard = study(tiny_cohort, tmp_path, models=("mobilenetv2",), workers=Workers(devices=2))
+    assert [row.model for row in result.rows] == ["mobilenetv2"]
+    assert heard.epochs == [f"fold {k}, mobilenetv2: mobilenetv2 epoch {e}" for k in (1, 2) for e in (0, 1)]
 
 
 def test_the_command(tiny_cohort, tmp_path, capsys, monkeypatch):

@@ -11,6 +11,7 @@ import pytest
 from calcigraph.config import TrainingConfig
 from calcigraph.crossval import Study, StudyOptions, run_study
 from calcigraph.io import read_dataset
+from calcigraph.training import Workers
 from inline_pool import InlinePool
 from tiny_training import CONFIGS, Heard
 
@@ -19,7 +20,7 @@ MODELS = ("default", "mobilenetv2", "boosting", "rule", "constant")
 OPTIONS = StudyOptions(
     folds=2,
     seed=3,
-    image_size_px=32,
+    image_size_px=64,
     image_training=TrainingConfig(
         epochs=2, batch_size=4, learning_rate=1e-3, focal_gamma=0.0, balance_classes=True, augment=True
     ),
@@ -41,6 +42,9 @@ class HeardStudy(Heard):
         self.folds.append((fold, model, before))
         self._hear(f"fold {fold}, {model}: answered")
 
+    def compared(self, done: int, total: int) -> None:
+        self._hear(f"compared {done}/{total}")
+
 
 def study(
     cohort: Path,
@@ -49,12 +53,13 @@ def study(
     heard: HeardStudy | None = None,
     models: tuple[str, ...] = MODELS,
     options: StudyOptions = OPTIONS,
+    workers: Workers | None = None,
 ) -> tuple[Study, HeardStudy]:
     """Run it in this process."""
     heard = heard or HeardStudy()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("calcigraph.training.candidates.ProcessPoolExecutor", InlinePool)
-        return run_study(read_dataset(cohort), models, options, run, reporter=heard), heard
+        return run_study(read_dataset(cohort), models, options, run, workers=workers, reporter=heard), heard
 
 
 if __name__ == "__main__":

@@ -34,6 +34,10 @@ class StudyReporter(Reporter, Protocol):
         """A model has answered a fold, now or in an earlier run."""
         ...
 
+    def compared(self, done: int, total: int) -> None:
+        """So many pairs of models are compared."""
+        ...
+
 
 @dataclass(frozen=True)
 class FoldReporter:

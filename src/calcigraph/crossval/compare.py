@@ -53,7 +53,13 @@ class Comparison:
 
 
 def compare_models(
-    y: Labels, answers: Mapping[str, Float], patients: Sequence[str], *, permutations: int, seed: int
+    y: Labels,
+    answers: Mapping[str, Float],
+    patients: Sequence[str],
+    *,
+    permutations: int,
+    seed: int,
+    report: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[Comparison]:
     """Compare every pair of models by every statistic.
 
@@ -63,12 +69,15 @@ def compare_models(
         patients: of each image.
         permutations: for each pair.
         seed: of the swaps; every pair has the same ones.
+        report: called with pairs done and pairs in all.
     """
-    swaps = _swaps(patients, permutations, seed)
-    found = []
+    swaps, pairs = _swaps(patients, permutations, seed), list(combinations(answers, 2))
+    found: list[Comparison] = []
     for name, judge in STATISTICS.items():
-        pairs = list(combinations(answers, 2))
-        tests = [swap_test(y, answers[a], answers[b], swaps, judge=judge) for a, b in pairs]
+        tests = []
+        for a, b in pairs:
+            tests.append(swap_test(y, answers[a], answers[b], swaps, judge=judge))
+            report(len(found) + len(tests), len(pairs) * len(STATISTICS))
         corrected = holm([p for _, p in tests])
         found += [
             Comparison(name, a, b, difference, p, p_holm)

@@ -57,7 +57,8 @@ class StudyOptions:
     def __post_init__(self) -> None:
         _require(self.folds >= 2, "folds", self.folds, "2 or more")
         _require(self.seed >= 0, "seed", self.seed, "0 or more")
-        _require(32 <= self.image_size_px <= 2048, "image size", self.image_size_px, "32 to 2048 pixels")
+        # All four networks halve an image five times; one pixel alone cannot be normalised.
+        _require(64 <= self.image_size_px <= 2048, "image size", self.image_size_px, "64 to 2048 pixels")
         for name in ("bootstraps", "permutations", "random_deletions"):
             _require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
 

@@ -71,6 +71,7 @@ def write_results(benches: Sequence[Bench], models: Sequence[str]) -> Study:
         list(first["patient_id"]),
         permutations=options.permutations,
         seed=options.seed,
+        report=benches[0].reporter.compared,
     )
     deletions = {
         model: deletion_curve(benches, model) for model in models if CONTESTANTS[model].kind == "graph"
