@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from calcigraph.training.state import EpochReport
 
 STRATEGIES = ("ddp",)
+
+# Fabric greets from every process before any code of ours runs there, so it is asked for silence on import.
+for _greeter in ("fabric.utilities.distributed", "fabric.utilities.rank_zero", "pytorch.utilities.rank_zero"):
+    logging.getLogger(f"lightning.{_greeter}").setLevel(logging.WARNING)
 
 
 @dataclass(frozen=True)
