@@ -6,7 +6,8 @@ import torch
 from safetensors.torch import save_file
 
 from calcigraph.errors import BadConfig, BadModel
-from calcigraph.models.baselines import IMAGE_NETWORKS, image_network, load_pretrained, parameter_count
+from calcigraph.models.baselines import IMAGE_NETWORKS, image_network, parameter_count
+from calcigraph.models.pretrained import load_pretrained
 
 PUBLISHED = {
     "resnet50": 25_557_032,

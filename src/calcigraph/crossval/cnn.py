@@ -11,7 +11,8 @@ from calcigraph.checkpoint import load_weights
 from calcigraph.crossval.bench import Bench, Float, labels_of
 from calcigraph.io import Case
 from calcigraph.lexicon import DISTRIBUTIONS
-from calcigraph.models.baselines import image_network, load_pretrained
+from calcigraph.models.baselines import image_network
+from calcigraph.models.pretrained import load_pretrained
 from calcigraph.training.breast_box import CHANNELS, load_images, shrink_dataset
 from calcigraph.training.images import ImageExamples, predict_images, train_image_network
 

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from calcigraph.crossval.bench import Bench, Float
+from calcigraph.crossval.boosting import answer_by_boosting
 from calcigraph.crossval.cnn import answer_by_image
-from calcigraph.crossval.geometry import DETECTOR, answer_by_boosting
+from calcigraph.crossval.geometry import DETECTOR
 from calcigraph.crossval.graph_models import answer_by_graph
 from calcigraph.crossval.rule import answer_by_constant, answer_by_rule
 from calcigraph.errors import BadConfig

@@ -67,6 +67,35 @@ def without(graph: CalcificationGraph, removed: NDArray[np.int64], config: Graph
     )
 
 
+def deletion_curve(table: pd.DataFrame, *, bootstraps: int, seed: int) -> pd.DataFrame:
+    """Average `deletion_table` over its images, with 95 % bootstrap intervals by patient.
+
+    Args:
+        table: of all folds; an empty one gives an empty curve.
+        bootstraps: draws of patients.
+        seed: of these.
+
+    Returns:
+        A row for each share: `images`, and mean and interval (`_low`, `_high`) of `salient`, `random` and `gap`,
+        random less salient: how much more the salient calcifications matter.
+    """
+    if table.empty:
+        return table
+    names = ("salient", "random", "gap")
+    table = table.assign(gap=table["random"] - table["salient"])
+    by_patient = table.groupby(["patient_id", "share"])
+    sums = by_patient[list(names)].sum().to_numpy().reshape(-1, len(SHARES), len(names))
+    counts = by_patient.size().to_numpy().reshape(-1, len(SHARES), 1)
+    draws = np.random.default_rng(seed).integers(len(sums), size=(bootstraps, len(sums)))
+    means = np.array([sums[drawn].sum(axis=0) / counts[drawn].sum(axis=0) for drawn in draws])
+    low, high = np.quantile(means, [0.025, 0.975], axis=0)
+    centre = sums.sum(axis=0) / counts.sum(axis=0)
+    curve = pd.DataFrame({"share": SHARES, "images": counts.sum(axis=0)[:, 0]})
+    for k, name in enumerate(names):
+        curve[name], curve[f"{name}_low"], curve[f"{name}_high"] = centre[:, k], low[:, k], high[:, k]
+    return curve
+
+
 def _curves(
     net: DistributionNet,
     graph: CalcificationGraph,

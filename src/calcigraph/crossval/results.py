@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-import numpy as np
 import pandas as pd
 
 from calcigraph.crossval.bench import PREDICTIONS, Bench
 from calcigraph.crossval.budget import Budget, budget_of, histories
 from calcigraph.crossval.compare import Comparison, compare_models
 from calcigraph.crossval.contestants import CONTESTANTS
-from calcigraph.crossval.deletion import SHARES
+from calcigraph.crossval.deletion import deletion_curve
 from calcigraph.crossval.figure5 import make_examples
 from calcigraph.crossval.graph_models import DELETION
 from calcigraph.crossval.table import PAPER_TABLE, Row, labels, make_row, probabilities
@@ -73,9 +72,7 @@ def write_results(benches: Sequence[Bench], models: Sequence[str]) -> Study:
         seed=options.seed,
         report=benches[0].reporter.compared,
     )
-    deletions = {
-        model: deletion_curve(benches, model) for model in models if CONTESTANTS[model].kind == "graph"
-    }
+    deletions = {model: _deletion(benches, model) for model in models if CONTESTANTS[model].kind == "graph"}
     study = Study(
         rows=tuple(
             make_row(model, table, bootstraps=options.bootstraps, seed=options.seed)
@@ -92,28 +89,11 @@ def write_results(benches: Sequence[Bench], models: Sequence[str]) -> Study:
     return Study(study.rows, study.comparisons, study.deletions, study.budgets, figures)
 
 
-def deletion_curve(benches: Sequence[Bench], model: str) -> pd.DataFrame:
-    """Mean probability by share removed over the images of all folds, with 95 % bootstrap intervals by patient.
-
-    `gap` is random less salient: how much more the salient calcifications matter.
-    """
+def _deletion(benches: Sequence[Bench], model: str) -> pd.DataFrame:
     tables = [read_table(bench.folder / model / DELETION) for bench in benches]
-    table = pd.concat([each for each in tables if len(each)] or tables[:1], ignore_index=True)
-    if table.empty:
-        return table
-    rng = np.random.default_rng(benches[0].options.seed)
-    table["gap"] = table["random"] - table["salient"]
-    sums = table.groupby(["patient_id", "share"])[["salient", "random", "gap"]].sum()
-    counts = table.groupby(["patient_id", "share"]).size().to_numpy().reshape(-1, len(SHARES))
-    values = sums.to_numpy().reshape(-1, len(SHARES), 3)
-    draws = rng.integers(len(values), size=(benches[0].options.bootstraps, len(values)))
-    means = np.array([values[d].sum(axis=0) / counts[d].sum(axis=0)[:, None] for d in draws])
-    low, high = np.quantile(means, [0.025, 0.975], axis=0)
-    centre = values.sum(axis=0) / counts.sum(axis=0)[:, None]
-    curve = pd.DataFrame({"share": SHARES, "images": counts.sum(axis=0)})
-    for k, name in enumerate(("salient", "random", "gap")):
-        curve[name], curve[f"{name}_low"], curve[f"{name}_high"] = centre[:, k], low[:, k], high[:, k]
-    return curve
+    options = benches[0].options
+    whole = pd.concat([each for each in tables if len(each)] or tables[:1], ignore_index=True)
+    return deletion_curve(whole, bootstraps=options.bootstraps, seed=options.seed)
 
 
 def _numbers(study: Study, benches: Sequence[Bench]) -> dict[str, object]:

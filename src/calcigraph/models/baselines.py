@@ -5,17 +5,12 @@ MONAI brings three of them (the extra `[baselines]`); MobileNetV2 is built from 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from calcigraph.errors import BadConfig, BadModel
+from calcigraph.errors import BadConfig
 from calcigraph.models.inverted_residual import conv_norm, inverted_residuals
 
 MOBILENET_V2_ROWS = (
@@ -86,14 +81,6 @@ IMAGE_NETWORKS: dict[str, Callable[..., nn.Module]] = {
 }
 """Name → constructor, taking `channels` and `classes`."""
 
-CLASSIFIERS = {
-    "resnet50": "fc.",
-    "densenet121": "class_layers.out.",
-    "mobilenetv2": "classifier.1.",
-    "efficientnet-b7": "_fc.",
-}
-"""Name → prefix of the last layer, which is never taken from elsewhere."""
-
 LAST_MAPS = {
     "resnet50": "layer4",
     "densenet121": "features",
@@ -101,21 +88,6 @@ LAST_MAPS = {
     "efficientnet-b7": "_conv_head",
 }
 """Name → the module that gives the maps before pooling."""
-
-TORCHVISION = {
-    "densenet121": (
-        (r"^(features\.denseblock\d+\.denselayer\d+)\.(norm|conv)", r"\1.layers.\2"),
-        (r"^classifier\.", "class_layers.out."),
-    ),
-    "mobilenetv2": (
-        (r"^(features\.1\.)conv\.1\.", r"\1body.1.0."),
-        (r"^(features\.1\.)conv\.2\.", r"\1body.1.1."),
-        (r"^(features\.\d+\.)conv\.2\.", r"\1body.2.0."),
-        (r"^(features\.\d+\.)conv\.3\.", r"\1body.2.1."),
-        (r"^(features\.\d+\.)conv\.", r"\1body."),
-    ),
-}
-"""Name → (pattern, replacement) from torchvision's names to ours; ResNet-50 has the same names in both."""
 
 
 def image_network(name: str, *, channels: int, classes: int) -> nn.Module:
@@ -131,53 +103,9 @@ def image_network(name: str, *, channels: int, classes: int) -> nn.Module:
     return IMAGE_NETWORKS[name](channels=channels, classes=classes)
 
 
-def load_pretrained(network: nn.Module, name: str, path: Path) -> None:
-    """Fill all of an image network but its last layer from a safetensors file that the user has.
-
-    Args:
-        network: made by `image_network`.
-        name: of the network.
-        path: tensors under our names or torchvision's (EfficientNet-B7: MONAI's).
-
-    Raises:
-        BadModel: the file is missing or damaged, or lacks a tensor of the network.
-    """
-    try:
-        given = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise BadModel(
-            f"pretrained weights {path} ({error})",
-            allowed="an undamaged safetensors file",
-            do="check the path",
-        ) from None
-    given = {_our_name(key, name): tensor for key, tensor in given.items()}
-    expected = {
-        key: tensor
-        for key, tensor in network.state_dict().items()
-        if not key.startswith(CLASSIFIERS[name]) and not key.endswith("num_batches_tracked")
-    }
-    wrong = [k for k, tensor in expected.items() if k not in given or given[k].shape != tensor.shape]
-    if wrong:
-        raise BadModel(
-            f"{path} without {len(wrong)} of the {len(expected)} tensors of {name} (first: {wrong[0]})",
-            allowed="weights of this network for three-channel images",
-            do="convert the file or leave the option out",
-        )
-    with torch.no_grad():
-        network.load_state_dict({key: given[key] for key in expected}, strict=False)
-
-
 def parameter_count(network: nn.Module) -> int:
     """Count the trainable numbers of a network."""
     return sum(parameter.numel() for parameter in network.parameters())
-
-
-def _our_name(key: str, name: str) -> str:
-    for pattern, replacement in TORCHVISION.get(name, ()):
-        renamed = re.sub(pattern, replacement, key)
-        if renamed != key:
-            return renamed
-    return key
 
 
 def _monai() -> Any:

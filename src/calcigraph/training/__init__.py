@@ -1,7 +1,8 @@
 """Training: one `fit` for every network, and the two trainers that feed it."""
 
+from calcigraph.training.epoch import Examples
 from calcigraph.training.graphs import GraphExamples, augment_graph, train_distribution_network
-from calcigraph.training.loop import Examples, FitResult, fit
+from calcigraph.training.loop import FitResult, fit
 from calcigraph.training.model import TrainedModel, train_model
 from calcigraph.training.patches import PatchExamples, augment_patches, train_patch_network
 from calcigraph.training.sampling import Split, epoch_order, split_by_patient
