@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calcigraph.froc import MATCH_MM, MarkedImage, detection_at, froc, match_marks
+from calcigraph.froc import (
+    MATCH_MM,
+    MarkedImage,
+    bootstrap_found_at,
+    detection_at,
+    found_at,
+    froc,
+    match_marks,
+)
 
 SPACING = (0.1, 0.2)
 NOTHING = np.empty(0)
@@ -31,10 +39,22 @@ def test_an_image_by_hand():
         (100, 50, 0.3, "lesion", 20.0),  # 10, 10 mm: two marks, the likelier counts
         (200, 50, 0.3, "scattered", 20.0),  # 20, 10 mm: not marked
         (300, 50, 0.3, "lesion", 2.0),  # 30, 10 mm: nobody sees it; its mark is neither right nor wrong
-        (400, 50, 2.0, "coarse", 90.0),  # 40, 10 mm: a look-alike; its mark is false
+        (400, 50, 2.0, "vascular", 90.0),  # 40, 10 mm: a look-alike; its mark is false
+        (
+            400,
+            150,
+            2.0,
+            "coarse",
+            90.0,
+        ),  # 40, 30 mm: a calcification, no microcalcification; its mark is neither
     )
     found = marks(
-        (10.1, 10.0, 0.6), (9.8, 10.1, 0.9), (30.0, 10.2, 0.8), (40.0, 10.0, 0.7), (50.0, 10.0, 0.2)
+        (10.1, 10.0, 0.6),
+        (9.8, 10.1, 0.9),
+        (30.0, 10.2, 0.8),
+        (40.0, 10.0, 0.7),
+        (40.0, 30.9, 0.8),
+        (50.0, 10.0, 0.2),
     )
     image = match(found, known)
     assert image.found.tolist() == [0.9, -1.0]
@@ -129,3 +149,18 @@ def test_matching_equals_all_distances(seed, marked, known):
     best = np.where(near, found["probability"].to_numpy()[None], -1).max(axis=1, initial=-1)
     np.testing.assert_array_equal(image.found, best)
     np.testing.assert_array_equal(image.false, found["probability"].to_numpy()[~near.any(axis=0)])
+
+
+def test_the_share_found_at_a_rate_of_false_marks():
+    images = [
+        MarkedImage(found=np.array([0.9, 0.4]), false=np.array([0.8, 0.3]), area_cm2=1.0),
+        MarkedImage(found=np.array([0.7, -1.0]), false=np.array([0.5]), area_cm2=1.0),
+    ]
+    assert found_at(images, 0.0)[0] == pytest.approx(1 / 4)  # above the likeliest false mark, 0.8
+    assert found_at(images, 0.5)[0] == pytest.approx(2 / 4)  # one may pass
+    assert found_at(images, 1.0)[0] == pytest.approx(3 / 4)
+    rate, threshold = found_at(images, 9.0)
+    assert (rate, threshold) == (pytest.approx(3 / 4), 0.0)
+    low, high = bootstrap_found_at(images, ["a", "b"], 0.5, seed=1, repeats=50)
+    assert low <= 2 / 4 <= high
+    assert (low, high) == bootstrap_found_at(images, ["a", "b"], 0.5, seed=1, repeats=50)

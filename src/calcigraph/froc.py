@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from calcigraph.detect.matching import is_visible, targets
+from calcigraph.detect.matching import is_visible, lying_on, neither, targets
 from calcigraph.records import Points
 
 MATCH_MM = 0.5
@@ -56,7 +56,8 @@ def match_marks(
 ) -> MarkedImage:
     """Compare marks (`row_mm, col_mm, probability`) with a truth table (`row_px, col_px`, …).
 
-    A look-alike that is marked counts as a false mark; a true calcification that nobody can see counts not at all.
+    A look-alike that is marked counts as a false mark; a true calcification that nobody can see and a coarse one count
+    not at all.
     """
     known = targets(truth)
     centres = known[["row_px", "col_px"]].to_numpy(np.float64) * np.asarray(spacing_mm)
@@ -67,6 +68,7 @@ def match_marks(
         [max(probability[near], default=-1.0) for near in _near(visible, places)], dtype=np.float64
     )
     lonely = np.array([not near for near in _near(places, centres)], dtype=bool)
+    lonely[lying_on(marks, neither(truth), spacing_mm=spacing_mm, reach_mm=MATCH_MM)[0]] = False
     return MarkedImage(found, probability[lonely], area_cm2)
 
 
@@ -101,3 +103,41 @@ def froc(
         [(threshold, at.true_positive_rate, at.false_per_cm2) for threshold, at in rows],
         columns=["threshold", "true_positive_rate", "false_per_cm2"],
     )
+
+
+def found_at(images: Sequence[MarkedImage], false_per_cm2: float) -> tuple[float, float]:
+    """Return the share of visible true calcifications found at a rate of false marks, and the threshold there.
+
+    Args:
+        images: with every mark that could be made.
+        false_per_cm2: false marks per cm² of breast that are allowed.
+
+    Returns:
+        (rate, threshold); the rate is NaN where nothing is known.
+    """
+    false = np.sort(np.concatenate([image.false for image in images]))[::-1]
+    allowed = int(false_per_cm2 * sum(image.area_cm2 for image in images))
+    threshold = float(np.nextafter(false[allowed], 2)) if allowed < len(false) else 0.0
+    return detection_at(images, threshold).true_positive_rate, threshold
+
+
+def bootstrap_found_at(
+    images: Sequence[MarkedImage],
+    patients: Sequence[str],
+    false_per_cm2: float,
+    *,
+    seed: int,
+    repeats: int = 500,
+    level: float = 0.95,
+) -> tuple[float, float]:
+    """Return the percentile interval of `found_at`, patients drawn with replacement."""
+    members: dict[str, list[MarkedImage]] = {}
+    for image, patient in zip(images, patients, strict=True):
+        members.setdefault(patient, []).append(image)
+    groups, rng = list(members.values()), np.random.default_rng(seed)
+    rates = []
+    for _ in range(repeats):
+        drawn = [image for each in rng.integers(len(groups), size=len(groups)) for image in groups[each]]
+        rates.append(found_at(drawn, false_per_cm2)[0])
+    low, high = np.nanquantile(rates, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)

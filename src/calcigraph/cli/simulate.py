@@ -28,6 +28,9 @@ def simulate(
         float | None,
         typer.Option(metavar="MM", help="Pixel pitch; without it, one per case as machines have."),
     ] = None,
+    acquisition: Annotated[
+        str, typer.Option(help="`digital`, `film`, or `mixed`: a quarter are films.")
+    ] = "mixed",
     file_format: Annotated[str, typer.Option("--format", help="`dicom` or `png` (16 bit).")] = "dicom",
     workers: Annotated[int | None, typer.Option(help="Processes; one per core unless given.")] = None,
 ) -> None:
@@ -54,7 +57,7 @@ def simulate(
         plan = plan_outlined(read_outlines(outlines))
     else:
         plan = plan_twin() if cohort == "twin" else plan_balanced(cases, normals)
-    options = CohortOptions(seed=seed, spacing_mm=spacing, file_format=file_format)
+    options = CohortOptions(seed=seed, spacing_mm=spacing, acquisition=acquisition, file_format=file_format)
     with progress(len(plan)) as move:
         write_cohort(
             out,
@@ -67,6 +70,5 @@ def simulate(
             report=lambda done, total: move(done, "cases"),
         )
     images = sum(len(case.views) for case in plan)
-    print(
-        f"{out}: {count(images, 'image')} of {count(len(plan), 'case')}; simulated{', no patient' if outlines is None else ' inside real outlines'}"
-    )
+    made = "simulated, no patient" if outlines is None else "simulated inside real outlines"
+    print(f"{out}: {count(images, 'image')} of {count(len(plan), 'case')}; {made}")

@@ -18,8 +18,8 @@ NOISE_WINDOW_MM = 6.0
 BORDER_MM = 0.3
 """Width of the image's border in which nothing is sought."""
 
-NOISE_CEILING = 6.0
-"""Responses above so many medians count as that: calcifications must not raise the noise on which they stand."""
+NOISE_CEILING = 10.0
+"""Responses above so many means over the breast count as that: calcifications must not raise the noise under them."""
 
 NOISE_FLOOR = 0.5
 """Least local noise, as a share of the median over the breast: flat tissue must not amplify specks."""
@@ -53,7 +53,7 @@ def local_noise(response: FloatImage, mask: Mask, spacing_mm: float) -> FloatIma
     """Local mean of the response over the tissue: the unit of candidate contrast and of patch intensities."""
     side = max(9, round(NOISE_WINDOW_MM / spacing_mm) | 1)
     inside = response[::4, ::4][mask[::4, ::4]]
-    ceiling = NOISE_CEILING * float(np.median(inside)) if inside.size else np.inf
+    ceiling = NOISE_CEILING * float(inside.mean()) if inside.size else np.inf
     noise = local_mean(np.minimum(response, max(ceiling, 1e-6)), mask, side)
     sample = noise[::8, ::8][mask[::8, ::8]]
     floor = NOISE_FLOOR * float(np.median(sample)) if sample.size else 0.0

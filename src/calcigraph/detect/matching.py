@@ -13,8 +13,11 @@ REACH_MM = 0.2
 """A candidate is true within this distance of a calcification, or within its radius if that is larger."""
 
 VISIBLE_SNR = 5.0
-"""Where the truth states a signal-to-noise ratio, calcifications below this are neither true nor false:
-nobody sees them (Rose's criterion)."""
+"""Where the truth states a signal-to-noise ratio, calcifications from this on can be seen (Rose's criterion), and
+a detector is scored on them; the others are neither asked for nor false."""
+
+LEARNT_SNR = 3.0
+"""From this on they train the detector as true ones, so that it knows the faintest that are seen."""
 
 TARGET_KINDS = ("lesion", "scattered")
 """Where the truth states a kind, these are microcalcifications and the others are look-alikes."""
@@ -38,11 +41,16 @@ def targets(truth: pd.DataFrame) -> pd.DataFrame:
     return truth.loc[truth["kind"].isin(TARGET_KINDS)]
 
 
-def is_visible(truth: pd.DataFrame) -> NDArray[np.bool_]:
+def neither(truth: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows whose marks are neither right nor wrong."""
+    return truth.loc[truth["kind"].isin(DOUBTFUL_KINDS)] if "kind" in truth else truth.iloc[:0]
+
+
+def is_visible(truth: pd.DataFrame, *, least_snr: float = VISIBLE_SNR) -> NDArray[np.bool_]:
     """Whether each true calcification stands out from the noise; True where the truth does not say."""
     if "snr" not in truth:
         return np.ones(len(truth), dtype=bool)
-    return np.asarray(truth["snr"].to_numpy(np.float64) >= VISIBLE_SNR)
+    return np.asarray(truth["snr"].to_numpy(np.float64) >= least_snr)
 
 
 def label_candidates(
@@ -50,24 +58,29 @@ def label_candidates(
 ) -> NDArray[np.int8]:
     """Label each candidate by the nearest true calcification: (n,) of `Label` values."""
     labels = np.full(len(table), Label.FALSE, dtype=np.int8)
+    doubtful, _ = lying_on(table, neither(truth), spacing_mm=spacing_mm)
+    labels[doubtful] = Label.DOUBTFUL
     known = targets(truth)
-    if "kind" in truth:
-        doubtful = truth.loc[truth["kind"].isin(DOUBTFUL_KINDS)]
-        near, _ = _nearest(table, doubtful, spacing_mm)
-        labels[near] = Label.DOUBTFUL
-    near, nearest = _nearest(table, known, spacing_mm)
-    labels[near] = np.where(is_visible(known)[nearest], Label.TRUE, Label.DOUBTFUL)
+    near, nearest = lying_on(table, known, spacing_mm=spacing_mm)
+    labels[near] = np.where(is_visible(known, least_snr=LEARNT_SNR)[nearest], Label.TRUE, Label.DOUBTFUL)
     return labels
 
 
-def _nearest(
-    table: pd.DataFrame, known: pd.DataFrame, spacing_mm: tuple[float, float]
+def lying_on(
+    table: pd.DataFrame, known: pd.DataFrame, *, spacing_mm: tuple[float, float], reach_mm: float = REACH_MM
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the candidates that lie on a known calcification, and on which."""
+    """Return which rows of `table` lie on something known, and on which row of `known`.
+
+    Args:
+        table: marks or candidates with `row_mm, col_mm`.
+        known: rows of a truth table, `row_px, col_px, diameter_mm`.
+        spacing_mm: (row, col) pixel pitch.
+        reach_mm: least distance that counts as on it; the radius counts where that is larger.
+    """
     if not len(known) or not len(table):
         return np.empty(0, np.int64), np.empty(0, np.int64)
     centres_mm = known[["row_px", "col_px"]].to_numpy() * np.asarray(spacing_mm)
     distance, nearest = cKDTree(centres_mm).query(table[["row_mm", "col_mm"]].to_numpy())
     nearest = np.asarray(nearest, dtype=np.int64)
-    near = np.flatnonzero(distance <= np.maximum(REACH_MM, known["diameter_mm"].to_numpy()[nearest] / 2))
+    near = np.flatnonzero(distance <= np.maximum(reach_mm, known["diameter_mm"].to_numpy()[nearest] / 2))
     return near, nearest[near]

@@ -37,12 +37,12 @@ def place_lesion(
 
 def make_lesion(centres_mm: Points, rng: np.random.Generator) -> list[Calcification]:
     """Give (n, 3) centres the sizes, densities and shapes of one lesion, which are alike."""
-    median = float(np.exp(rng.uniform(np.log(0.2), np.log(0.6))))
+    median = float(np.exp(rng.uniform(np.log(0.17), np.log(0.5))))
     attenuation = float(np.exp(rng.uniform(np.log(0.5), np.log(2.0))))
     diameters = draw_diameters(len(centres_mm), median_mm=median, rng=rng)
     attenuations = attenuation * rng.uniform(0.7, 1.3, len(centres_mm))
     seen = rng.permutation(len(centres_mm))[:CLEARLY_SEEN]
-    diameters[seen] = np.maximum(diameters[seen], 0.3)
+    diameters[seen] = np.maximum(diameters[seen], 0.25)
     attenuations[seen] = np.maximum(attenuations[seen], 0.8)
     return [
         make_calcification(centre, diameter, density, Kind.LESION, rng)

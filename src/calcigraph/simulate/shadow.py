@@ -71,7 +71,7 @@ def observer_snr(shadow: FloatImage, window: Window, background: FloatImage, spa
     around = tuple(slice(max(0, part.start - margin), part.stop + margin) for part in window)
     width_px = np.sqrt(np.square(shadow.sum()) / max(float(np.square(shadow).sum()), 1e-12))
     surround_px = 0.5 * width_px + SURROUND_MM / spacing_mm
-    padded = cv2.copyMakeBorder(shadow, *([int(2 * surround_px)] * 4), cv2.BORDER_CONSTANT)
+    padded = np.pad(shadow, int(2 * surround_px))
     template = padded - cv2.GaussianBlur(padded, (0, 0), surround_px)
     answers = cv2.filter2D(background[around], cv2.CV_32F, template, borderType=cv2.BORDER_REFLECT)
     return float((template * padded).sum() / max(float(answers.std()), 1e-9))

@@ -39,9 +39,7 @@ def value_noise(rows: FloatImage, cols: FloatImage, rng: np.random.Generator) ->
     low = np.array([rows.min(), cols.min()])
     size = np.ceil([rows.max() - low[0], cols.max() - low[1]]).astype(int) + 4
     grid = rng.standard_normal(tuple(size), dtype=np.float32)
-    read = cv2.remap(
-        grid, cols - np.float32(low[1] - 1), rows - np.float32(low[0] - 1), cv2.INTER_CUBIC
-    )
+    read = cv2.remap(grid, cols - np.float32(low[1] - 1), rows - np.float32(low[0] - 1), cv2.INTER_CUBIC)
     return np.asarray(read * np.float32(1.4))
 
 

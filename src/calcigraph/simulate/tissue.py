@@ -147,13 +147,32 @@ def _fibre_network(projection: Projection, rng: np.random.Generator) -> FloatIma
     along, across = _towards_nipple(projection, FIBRE_PITCH_MM, rng)
     drawn_out = rng.uniform(1.0, 1.7)
     total = np.zeros_like(along)
-    for coarsest_mm, weight in ((18, 0.4), (11, 0.4), (7, 0.4), (5, 0.35), (3.5, 0.3), (2.5, 0.3), (1.8, 0.25)):
+    for coarsest_mm, weight in (
+        (18, 0.4),
+        (11, 0.4),
+        (7, 0.4),
+        (5, 0.35),
+        (3.5, 0.3),
+        (2.5, 0.3),
+        (1.8, 0.25),
+    ):
         mesh_mm = np.float32(coarsest_mm * rng.uniform(0.7, 1.0))
         rows, cols = along / (mesh_mm * np.float32(drawn_out)), across / mesh_mm
         bend = np.float32(rng.uniform(0.3, 0.8))
         rows, cols = rows + bend * value_noise(rows, cols, rng), cols + bend * value_noise(rows, cols, rng)
         width = float(np.clip(rng.uniform(0.3, 0.9) / mesh_mm, 0.05, 0.3))
         total += np.float32(weight * rng.uniform(0.2, 1.0)) * fibres(rows, cols, rng, width=width)
+    return total + _islands(along, across, rng)
+
+
+def _islands(along: FloatImage, across: FloatImage, rng: np.random.Generator) -> FloatImage:
+    """Return small soft islands and knots of gland, round or drawn out: what comes nearest to a calcification."""
+    total = np.zeros_like(along)
+    for coarsest_mm in (2.4, 1.4):
+        mesh_mm = np.float32(coarsest_mm * rng.uniform(0.6, 1.0))
+        drawn_out = np.float32(rng.uniform(1.0, 3.0))
+        peaks = np.maximum(value_noise(along / (mesh_mm * drawn_out), across / mesh_mm, rng) - 1.6, 0)
+        total += np.float32(rng.uniform(0.05, 0.5)) * peaks
     return total
 
 
