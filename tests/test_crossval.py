@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import tomllib
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -112,6 +113,16 @@ def test_a_model_can_be_added_later(tiny_cohort, tmp_path):
     assert [row.model for row in result.rows] == ["mobilenetv2", "constant"]
 
 
+def test_folds_can_follow_later(tiny_cohort, tmp_path):
+    models = ("constant",)
+    study(tiny_cohort, tmp_path, models=models, options=replace(OPTIONS, first_folds=1))
+    assert "1 of 2 folds" in (tmp_path / "report.html").read_text()
+    result, heard = study(tiny_cohort, tmp_path, models=models)
+    assert heard.folds == [(1, "constant", True), (2, "constant", False)]
+    assert "1 of 2 folds" not in (tmp_path / "report.html").read_text()
+    assert sum(share.n for share in result.rows[0].sensitivity.values()) == 12
+
+
 KILLS = (
     "fold 1, default: detect 9/13",
     "fold 1, default: describe epoch 0",
@@ -191,8 +202,6 @@ def test_what_cannot_be_studied_is_refused_in_one_line(tiny_cohort, tmp_path):
 
 
 def test_the_settings_are_all_in_the_run_folder(finished):
-    import tomllib
-
     run, _, _ = finished
     said = tomllib.loads((run / "config.toml").read_text())
     assert said["models"] == list(MODELS) and said["folds"] == 2
@@ -235,9 +244,14 @@ def test_the_command(tiny_cohort, tmp_path, capsys, monkeypatch):
             main()
         return ended.value.code, capsys.readouterr()
 
-    code, said = run("--out", str(tmp_path), "--folds", "3", "--models", "constant")
+    (tmp_path / "paper.toml").write_text('preset = "paper"\n[patch_training]\nepochs = 7\n')
+    settings = ("--config", str(tmp_path / "paper.toml"))
+    code, said = run("--out", str(tmp_path), "--folds", "3", "--models", "constant", *settings)
     assert not code and "constant answer" in said.out and "Research use only" in said.out and not said.err
     assert (tmp_path / "report.html").exists()
+    kept = tomllib.loads((tmp_path / "config.toml").read_text())
+    assert kept["paper"]["patch_training"]["epochs"] == 7
+    assert kept["default"]["patch_training"]["epochs"] != 7
     for words in (
         ("--models", "vgg"),
         ("--folds", "1"),

@@ -32,6 +32,9 @@ def crossval(
         ),
     ] = "paper,default,default-finetuned,boosting,rule,constant",
     folds: Annotated[int, typer.Option(help="By patient.")] = 5,
+    first_folds: Annotated[
+        int, typer.Option(help="Run only so many folds, to try something dear on a part; 0 runs all.")
+    ] = 0,
     seed: Annotated[int, typer.Option(help="Same seed, same numbers.")] = 0,
     image_size: Annotated[int, typer.Option(help="Side in pixels of what image networks see.")] = 256,
     image_epochs: Annotated[int, typer.Option(help="Epochs of the image networks.")] = 30,
@@ -47,7 +50,8 @@ def crossval(
         ),
     ] = None,
     config: Annotated[
-        Path | None, typer.Option(help="TOML file with the settings of `default`, instead of the preset.")
+        list[Path] | None,
+        typer.Option(help="TOML file with settings of `default` or `paper`, as its `preset` says."),
     ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N or mps.")] = "cpu",
     devices: Annotated[int, typer.Option(help="Devices that share the training of an image network.")] = 1,
@@ -67,11 +71,14 @@ def crossval(
 
     names = line_up(CONTESTANTS if models == ALL else (name.strip() for name in models.split(",")))
     options = StudyOptions(folds=folds, seed=seed, image_size_px=image_size, detector=detector or "")
+    settings = {each.preset: each for each in map(read_config, config or [])}
     options = replace(
         options,
+        paper=settings.get("paper", options.paper),
+        default=settings.get("default", options.default),
+        first_folds=first_folds,
         image_training=replace(options.image_training, epochs=image_epochs, batch_size=batch),
         pretrained=_files(pretrained or []),
-        default=read_config(config) if config is not None else options.default,
     )
     workers = Workers(devices, strategy, "cuda" if device.startswith("cuda") else "cpu")
     data = read_dataset(dataset)
@@ -84,7 +91,7 @@ def crossval(
             out,
             device=device,
             workers=workers,
-            reporter=_StudyLines(folds * len(names)),
+            reporter=_StudyLines((first_folds or folds) * len(names)),
         )
     except KeyboardInterrupt:
         raise Interrupted(f"finished folds are in {out}; the same command goes on from there") from None

@@ -30,6 +30,8 @@ class StudyOptions:
 
     Attributes:
         folds: by patient.
+        first_folds: run only so many of them, to try something dear on a part; 0 runs all. The rest can follow in
+            the same run folder.
         seed: of folds, weights, training, bootstrap and permutations.
         image_size_px: side S of the small images that the image networks see.
         image_training: their recipe, the same for all.
@@ -43,6 +45,7 @@ class StudyOptions:
     """
 
     folds: int = 5
+    first_folds: int = 0
     seed: int = 0
     image_size_px: int = 256
     image_training: TrainingConfig = IMAGE_TRAINING
@@ -56,6 +59,7 @@ class StudyOptions:
 
     def __post_init__(self) -> None:
         _require(self.folds >= 2, "folds", self.folds, "2 or more")
+        _require(0 <= self.first_folds <= self.folds, "first folds", self.first_folds, "0 to the folds")
         _require(self.seed >= 0, "seed", self.seed, "0 or more")
         # All four networks halve an image five times; one pixel alone cannot be normalised.
         _require(64 <= self.image_size_px <= 2048, "image size", self.image_size_px, "64 to 2048 pixels")

@@ -52,6 +52,7 @@ def write_page(benches: Sequence[Bench], study: Study) -> Path:
             classes=[(str(name), _count(labelled, name)) for name in DISTRIBUTIONS],
             options=options,
             folds=benches,
+            untested=options.folds - len(benches),
             absent=_absent(benches),
             study=study,
             titles={name: contestant.title for name, contestant in CONTESTANTS.items()},

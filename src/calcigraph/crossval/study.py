@@ -75,7 +75,7 @@ def run_study(
         )
         benches = [
             Bench(run, fold, fold.mark(dataset), options, device, workers or Workers(), reporter)
-            for fold in folds
+            for fold in folds[: options.first_folds or None]
         ]
         for bench in benches:
             for name in names:
@@ -101,7 +101,7 @@ def answer_fold(bench: Bench, name: str) -> None:
 def _claim(run: Path, dataset: Dataset, options: StudyOptions, names: Sequence[str]) -> Iterator[None]:
     """Note what a study is made of and, at the end, its seconds; refuse to go on with anything else."""
     settings = _plain(options)
-    key = fingerprint(run_key(dataset, options.default, None), settings)
+    key = fingerprint(run_key(dataset, options.default, None), settings | {"first_folds": 0})
     held = _read(run / RUN_FILE)
     if held and held.get("key") != key:
         raise BadModel(
