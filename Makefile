@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 WEIGHTS := build/weights
 STUDY := build/study
 
-.PHONY: demo test check-long weights study benchmarks lock clean
+.PHONY: demo test check-long weights study calibration semireal benchmarks lock clean
 
 demo: $(READY)  ## simulate, predict and report; ends with the path of the report
 	$(BIN)/calcigraph simulate --out build/demo --cases 1 --normals 1 --seed 6
@@ -35,6 +35,12 @@ study: $(READY)  ## the paper's study on its simulated twin: a day or so; resume
 	$(BIN)/pip install --quiet -c requirements.lock --editable '.[baselines,train]'
 	$(BIN)/calcigraph simulate --cohort twin --out $(STUDY)/twin
 	$(BIN)/calcigraph crossval $(STUDY)/twin --out $(STUDY)/run --models all
+
+calibration: $(READY)  ## extents of simulated lesions beside radiologists' outlines: docs/calibration.md
+	$(BIN)/python benchmarks/calibration.py
+
+semireal: $(READY)  ## the graph network on simulated marks inside real outlines (CALCIGRAPH_DATA): docs/semireal.md
+	$(BIN)/python benchmarks/semireal.py
 
 benchmarks: $(READY)  ## speed tables on this machine
 	$(BIN)/pip install --quiet -c requirements.lock --editable '.[baselines]'

@@ -155,7 +155,9 @@ CONFIGS = st.builds(
     graph=st.builds(
         GraphConfig, neighbours=st.integers(1, 50), edge_labels=st.sampled_from(["offset", "mm"])
     ),
-    network=st.builds(NetworkConfig, residual=st.booleans(), readout=st.sampled_from(["flatten", "pool"])),
+    network=st.builds(
+        NetworkConfig, residual=st.booleans(), readout=st.sampled_from(["flatten", "pool", "members"])
+    ),
 )
 
 

@@ -223,7 +223,10 @@ def test_a_detector_is_kept_where_no_calcification_is_known(finished, tiny_cohor
     model = str(finished[0] / "fold_1" / "default" / "model")
     options = replace(OPTIONS, detector=model)
     _, heard = study(tiny_cohort, tmp_path, models=("default",), options=options)
-    assert heard.epochs == [f"fold {k}, default: distribution epoch {e}" for k in (1, 2) for e in (0, 1)]
+    stages = ("pretraining", "distribution")
+    assert heard.epochs == [
+        f"fold {k}, default: {stage} epoch {e}" for k in (1, 2) for stage in stages for e in (0, 1)
+    ]
     assert "the detector is that of the model" in (tmp_path / "report.html").read_text()
 
 

@@ -89,7 +89,10 @@ def test_equation_7_orders_cuts_and_pads():
 
 
 def test_the_pool_of_one_graph_by_hand():
-    net = net_of(CONFIGS["default"])
+    config = dataclasses.replace(
+        CONFIGS["default"], network=dataclasses.replace(CONFIGS["default"].network, readout="pool")
+    )
+    net = net_of(config)
     batch = Batch.from_data_list([graph_of(4, CONFIGS["default"])])
     h = torch.randn(4, 32)
     mean, highest, spread, attended = net.readout.pool(h, batch)[0].split(32)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from calcigraph.config import Config, TrainingConfig, default, paper
+from calcigraph.config import Config, PretrainingConfig, TrainingConfig, default, paper
 from calcigraph.training import EpochReport
 
 WEIGHTS = ("confirm", "describe", "distribution")
@@ -19,6 +19,9 @@ def quick(config: Config) -> Config:
         candidates=replace(config.candidates, working_spacing_mm=0.0, at_most=60),
         confirm=replace(config.confirm, at_least=1),
         patch_training=recipe,
+        pretraining=PretrainingConfig(
+            graphs=10 if config.preset == "default" else 0, judges=5, recipe=replace(recipe, batch_size=5)
+        ),
         graph_training=replace(recipe, batch_size=4, balance_classes=config.preset == "default"),
     )
 

@@ -12,6 +12,8 @@ import tomli_w
 
 from calcigraph.errors import BadConfig
 
+READOUTS = ("flatten", "pool", "members")
+
 
 @dataclass(frozen=True)
 class BreastConfig:
@@ -89,8 +91,12 @@ class NetworkConfig:
     convolutions: int = 3
     residual: bool = True
     """Add what a node knows to each convolution's answer, normalised; the paper has ReLU between, no more."""
-    readout: str = "pool"
-    """`flatten`: the node matrix, cut or padded to `flatten_nodes` (paper); `pool`: permutation-invariant."""
+    visual_dropout: float = 0.3
+    """Share of the graphs whose visual features are taken away in training; above 0 they are standardised, and NaN
+    is unknown. 0 takes them as they are (paper)."""
+    readout: str = "members"
+    """`flatten`: the node matrix, cut or padded to `flatten_nodes` (paper); `pool`: permutation-invariant;
+    `members`: that and the shape of the nodes that belong to the lesion."""
     flatten_nodes: int = 128
     readout_dim: int = 64
     dropout: float = 0.2
@@ -118,6 +124,21 @@ class TrainingConfig:
 
 
 @dataclass(frozen=True)
+class PretrainingConfig:
+    """How the graph network starts, on simulated marks without pixels."""
+
+    graphs: int = 2000
+    """Graphs of each epoch, drawn anew; 0 starts from nothing (paper)."""
+    judges: int = 1000
+    """Graphs that choose the epoch."""
+    recipe: TrainingConfig = field(
+        default_factory=lambda: TrainingConfig(
+            epochs=40, batch_size=64, learning_rate=2e-3, weight_decay=0.05, focal_gamma=0.0, augment=True
+        )
+    )
+
+
+@dataclass(frozen=True)
 class Config:
     """The whole road from pixels to a descriptor."""
 
@@ -134,9 +155,15 @@ class Config:
             epochs=6, batch_size=256, learning_rate=2e-3, focal_gamma=0.0, augment=True
         )
     )
+    pretraining: PretrainingConfig = field(default_factory=PretrainingConfig)
     graph_training: TrainingConfig = field(
         default_factory=lambda: TrainingConfig(
-            learning_rate=2e-3, weight_decay=0.05, augment=True, balance_classes=True
+            epochs=40,
+            learning_rate=5e-4,
+            weight_decay=0.05,
+            focal_gamma=0.0,
+            augment=True,
+            balance_classes=True,
         )
     )
 
@@ -144,7 +171,8 @@ class Config:
         _require(self.candidates.response in ("tophat", "blob"), "candidates.response", "tophat or blob")
         _require(self.candidates.rule in ("peaks", "components"), "candidates.rule", "peaks or components")
         _require(self.graph.edge_labels in ("offset", "mm"), "graph.edge_labels", "offset or mm")
-        _require(self.network.readout in ("flatten", "pool"), "network.readout", "flatten or pool")
+        _require(self.network.readout in READOUTS, "network.readout", ", ".join(READOUTS))
+        _require(0 <= self.network.visual_dropout < 1, "network.visual_dropout", "0 to below 1")
         _require(self.network.output in ("sigmoid", "softmax"), "network.output", "sigmoid or softmax")
         _require(self.graph.neighbours >= 1, "graph.neighbours", "1 or more")
         _require(self.network.convolutions >= 1, "network.convolutions", "1 or more")
@@ -152,6 +180,9 @@ class Config:
         _require(self.patch.size_px >= 8 and self.patch.size_px % 2 == 0, "patch.size_px", "even, 8 or more")
         _require(
             bool(self.patch.scales) and min(self.patch.scales) >= 1, "patch.scales", "whole numbers from 1"
+        )
+        _require(
+            min(self.pretraining.graphs, self.pretraining.judges) >= 0, "pretraining", "0 or more graphs"
         )
         for name in ("patch_training", "graph_training"):
             recipe: TrainingConfig = getattr(self, name)
@@ -175,8 +206,11 @@ def paper() -> Config:
         patch=PatchConfig(scales=(1,)),
         confirm=ConfirmConfig(separation_mm=0.0),
         graph=GraphConfig(edge_labels="offset"),
-        network=NetworkConfig(residual=False, readout="flatten", output="sigmoid", dropout=0.0),
+        network=NetworkConfig(
+            residual=False, visual_dropout=0.0, readout="flatten", output="sigmoid", dropout=0.0
+        ),
         patch_training=TrainingConfig(batch_size=256, focal_gamma=0.0),
+        pretraining=PretrainingConfig(graphs=0),
         graph_training=TrainingConfig(),
     )
 

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from calcigraph.cases import fuse_views
 from calcigraph.errors import BadManifest, CalcigraphError
 from calcigraph.figures import confusion_matrix, roc_curves
 from calcigraph.froc import Detection, MarkedImage, detection_at, froc, match_marks
@@ -28,6 +30,7 @@ class Evaluation:
 
     Attributes:
         distribution: metrics with bootstrap intervals by patient; None where no label is known.
+        breasts: the same for breasts, whose views are fused (`cases.fuse_views`); None where no label is known.
         constant: the same metrics of always answering the most frequent class.
         unanswered: labelled images in which too little was found to name a distribution; they count as
             answered with equal probabilities.
@@ -36,6 +39,7 @@ class Evaluation:
     """
 
     distribution: dict[str, Interval] | None
+    breasts: dict[str, Interval] | None
     constant: Scores | None
     unanswered: int
     detection: Detection | None
@@ -88,6 +92,7 @@ def evaluate_model(
     proposed = [one.proposed for one in judged if one.proposed is not None]
     evaluation = Evaluation(
         distribution=_score(labelled, seed) if labelled else None,
+        breasts=_score_breasts(labelled, seed) if labelled else None,
         constant=constant_answer(_labels(labelled)) if labelled else None,
         unanswered=sum(one.prediction.distribution is None for one in labelled),
         detection=detection_at(kept, 0.0) if kept else None,
@@ -110,19 +115,37 @@ def _judge(pipeline: Pipeline, dataset: Dataset, case: Case) -> _Judged:
     return _Judged(case, prediction, kept, proposed)
 
 
-def _labels(labelled: Sequence[_Judged]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def _labels(labelled: Sequence[_Judged]) -> NDArray[np.int64]:
     return np.array([one.case.distribution.place for one in labelled if one.case.distribution is not None])
 
 
-def _probabilities(labelled: Sequence[_Judged]) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+def _given(labelled: Sequence[_Judged]) -> NDArray[np.float64]:
+    return np.array([[one.prediction.probabilities[name] for name in DISTRIBUTIONS] for one in labelled])
+
+
+def _filled(given: NDArray[np.float64]) -> NDArray[np.float64]:
     """Probabilities (n, 5), all equal where there was no answer."""
-    given = np.array([[one.prediction.probabilities[name] for name in DISTRIBUTIONS] for one in labelled])
     return fill_unanswered(given, np.full(len(DISTRIBUTIONS), 1 / len(DISTRIBUTIONS)))
+
+
+def _probabilities(labelled: Sequence[_Judged]) -> NDArray[np.float64]:
+    return _filled(_given(labelled))
 
 
 def _score(labelled: Sequence[_Judged], seed: int) -> dict[str, Interval]:
     patients = [one.case.patient_id for one in labelled]
     return bootstrap(_labels(labelled), _probabilities(labelled), patients, seed=seed)
+
+
+def _score_breasts(labelled: Sequence[_Judged], seed: int) -> dict[str, Interval]:
+    """Score breasts: views of one patient, side and label are fused; without a side every view is its own."""
+    breasts = [
+        f"{one.case.patient_id} {one.case.laterality or one.case.image_id} {one.case.distribution}"
+        for one in labelled
+    ]
+    first, fused = fuse_views(_given(labelled), breasts)
+    patients = [labelled[i].case.patient_id for i in first]
+    return bootstrap(_labels(labelled)[first], _filled(fused), patients, seed=seed)
 
 
 def _table(judged: Sequence[_Judged]) -> pd.DataFrame:
@@ -152,7 +175,8 @@ def _write(
         "notice": RESEARCH_USE,
         "model": pipeline.model_name,
         "dataset": {"name": dataset.name, "source": dataset.source},
-        "protocol": "every image predicted once; 95 % bootstrap intervals, patients drawn with replacement",
+        "protocol": "every image predicted once; breasts: mean log-probability of their views; "
+        "95 % bootstrap intervals, patients drawn with replacement",
         **asdict(evaluation),
     }
     write_text(out / "metrics.json", to_json(found))

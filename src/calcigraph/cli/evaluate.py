@@ -72,6 +72,11 @@ def _show(result: Evaluation) -> None:
                 f"  {name.replace('_', ' '):<18} {at.value:.3f} [{at.low:.3f}, {at.high:.3f}]"
                 f"   constant answer {constant:.3f}"
             )
+    if result.breasts is not None:
+        auc, number = result.breasts["macro_auc"], int(result.breasts["n"].value)
+        print(
+            f"{count(number, 'breast')}, views fused: macro auc {auc.value:.3f} [{auc.low:.3f}, {auc.high:.3f}]"
+        )
     if result.detection is not None:
         found = result.detection
         print(

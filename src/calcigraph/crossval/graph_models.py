@@ -129,7 +129,7 @@ def _recipe(bench: Bench, name: str) -> tuple[Config, tuple[Config, Networks] | 
 
 
 def _gently(shipped: Config, recipe: Config) -> Config:
-    """Return the shipped settings with the recipes of `default`, at a share of their rates."""
+    """Return the shipped settings with the recipes of `default`, at a share of their rates and without pretraining."""
     patches, graphs = (
         replace(
             training,
@@ -138,4 +138,5 @@ def _gently(shipped: Config, recipe: Config) -> Config:
         )
         for training in (recipe.patch_training, recipe.graph_training)
     )
-    return replace(shipped, patch_training=patches, graph_training=graphs)
+    started = replace(shipped.pretraining, graphs=0)
+    return replace(shipped, pretraining=started, patch_training=patches, graph_training=graphs)

@@ -15,7 +15,9 @@ from calcigraph.config import GraphConfig, NetworkConfig
 from calcigraph.graph import EDGE_LABELS, SCALARS, CalcificationGraph, position_columns
 from calcigraph.lexicon import DISTRIBUTIONS
 from calcigraph.models.edge_conv import EdgeConditionedConv
+from calcigraph.models.member_readout import MemberReadout
 from calcigraph.models.readout import FlattenReadout, PoolReadout
+from calcigraph.models.visual import StandardVisual
 
 
 class PositionEmbedding(nn.Linear):
@@ -88,6 +90,11 @@ class DistributionNet(nn.Module):
         self.columns = position_columns(graph.edge_labels)
         scalars = len(SCALARS[self.columns])
         convolutions = ResidualConvolutions if network.residual else PlainConvolutions
+        self.visual = (
+            StandardVisual(network.visual_dim, dropout=network.visual_dropout)
+            if network.visual_dropout
+            else None
+        )
         self.embed = PositionEmbedding(scalars, network.position_dim)
         self.convolve = convolutions(
             network.visual_dim + network.position_dim,
@@ -98,7 +105,8 @@ class DistributionNet(nn.Module):
 
     def node_features(self, batch: Batch) -> Tensor:
         """Features of the nodes after the last convolution (equations 4 to 6), (n, hidden_dim)."""
-        nodes = fuse(batch.visual, self.embed(batch.scalars[:, self.columns]))
+        visual = batch.visual if self.visual is None else self.visual(batch)
+        nodes = fuse(visual, self.embed(batch.scalars[:, self.columns]))
         h: Tensor = self.convolve(nodes, batch.edge_index, batch.edge_attr)
         return h
 
@@ -127,9 +135,8 @@ def _readout(network: NetworkConfig) -> nn.Module:
         return FlattenReadout(
             hidden_dim=network.hidden_dim, nodes=network.flatten_nodes, readout_dim=network.readout_dim
         )
-    return PoolReadout(
-        hidden_dim=network.hidden_dim, readout_dim=network.readout_dim, dropout=network.dropout
-    )
+    pooled = MemberReadout if network.readout == "members" else PoolReadout
+    return pooled(hidden_dim=network.hidden_dim, readout_dim=network.readout_dim, dropout=network.dropout)
 
 
 def predict_logits(

@@ -71,7 +71,7 @@ class Anatomy:
 
 def grow_breast(rng: np.random.Generator) -> Anatomy:
     """Draw a breast and grow its ducts."""
-    depth = float(np.clip(rng.lognormal(np.log(78), 0.25), 45, 130))
+    depth = float(np.clip(rng.lognormal(np.log(90), 0.25), 45, 150))
     half_width = depth * rng.uniform(0.72, 1.0)
     half_height = depth * rng.uniform(0.75, 1.05)
     bare = Anatomy(
@@ -94,11 +94,11 @@ def _lobe_angles(rng: np.random.Generator) -> NDArray[np.float64]:
 
 def _grow_lobe(breast: Anatomy, angle: float, rng: np.random.Generator) -> tuple[Duct, ...]:
     """Grow the main duct of a lobe backwards from the nipple, then two generations of branches."""
-    tilt = rng.uniform(0.2, 0.75)
+    tilt = rng.uniform(0.2, 1.1)
     sideways = np.array([np.cos(angle) * breast.half_width_mm, np.sin(angle) * breast.half_height_mm])
     heading = np.array([-breast.depth_mm * (1 - tilt * 0.4), *(sideways * tilt)])
     nipple = np.array([min(breast.depth_mm - 6, breast.depth_mm * 0.9), 0.0, 0.0])  # inside of `contains`
-    main = _grow_duct(breast, nipple, heading, breast.depth_mm * rng.uniform(0.55, 0.85), 0, rng)
+    main = _grow_duct(breast, nipple, heading, breast.depth_mm * rng.uniform(0.6, 1.0), 0, rng)
     ducts, parents = [main], [main]
     for level in (1, 2):
         children = [

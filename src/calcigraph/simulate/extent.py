@@ -17,10 +17,14 @@ from calcigraph.lexicon import Distribution, View
 from calcigraph.records import Points
 from calcigraph.simulate.projection import SPREAD, across
 
-OUTLINE_MARGIN_MM = 1.5
-"""How far outside of the outermost calcifications radiologists are taken to have drawn: our assumption."""
+OUTLINE_MARGIN_MM = 2.0
+"""How far outside of the outermost calcifications radiologists are taken to have drawn: our assumption. An outline
+of five to ten calcifications has room for two or three beyond their hull, and outlines on film were drawn by hand."""
 
-LOST = {Distribution.REGIONAL: 1.5, Distribution.SEGMENTAL: 1.15}
+MARGINS_MM = (0.5, 3.5)
+"""Range of that margin from lesion to lesion."""
+
+LOST = {Distribution.REGIONAL: 1.3}
 """The largest lesions are drawn larger by this, smaller ones by less: the breast does not hold all of them."""
 
 TOGETHER = 0.88
@@ -98,10 +102,10 @@ def draw_extent(distribution: Distribution, rng: np.random.Generator) -> Extent:
 def draw_count(area_mm2: float, rng: np.random.Generator) -> int:
     """Draw the number of calcifications in an outline: at least five, more in larger ones, whatever the label.
 
-    The median is 14 per cm² to the power 0.45, and one in six has less than half or more than twice of it. We know
-    of no published law; this one gives groups of 5 to 50, which is the range seen in practice.
+    The median is 18 per cm² to the power 0.45, and one in six has less than half or more than twice of it. We know
+    of no published law; this one gives most groups 8 to 50.
     """
-    median = 14.0 * (area_mm2 / 100.0) ** 0.45
+    median = 18.0 * (area_mm2 / 100.0) ** 0.45
     return int(np.clip(rng.lognormal(np.log(median), 0.7), 5, 250))
 
 
@@ -111,13 +115,13 @@ def rectangle(points_mm: Points) -> Extent:
     return Extent(max(sides), min(sides))
 
 
-def stretch(points_mm: Points, extent: Extent) -> Points:
+def stretch(points_mm: Points, extent: Extent, *, margin_mm: float = OUTLINE_MARGIN_MM) -> Points:
     """Stretch (n, 3) points along their principal axes until both views show this extent in the mean.
 
-    The extent is that of an outline, so that the points fill `OUTLINE_MARGIN_MM` less on each side.
+    The extent is that of an outline, so that the points fill `margin_mm` less on each side.
     """
     target = np.maximum([extent.long_mm, extent.short_mm], 1.0)
-    target = np.maximum(target - 2 * OUTLINE_MARGIN_MM, 0.25 * target)
+    target = np.maximum(target - 2 * margin_mm, 0.25 * target)
     centre = points_mm.mean(axis=0)
     offset = points_mm - centre
     for _ in range(4):

@@ -21,6 +21,9 @@ from calcigraph.simulate.patterns import make_lesion
 from calcigraph.simulate.plan import Outline, PlannedCase
 from calcigraph.simulate.projection import SPREAD, Projection, project_breast
 
+FILM_EDGE_MM = 10.0
+"""Strip of a film, at the chest wall, in which there is no breast."""
+
 FILM_WIDTH_MM = 150.0
 """Width of a film on which the outline is on the right breast, unless it needs more: outlines on left breasts lie
 as far from the left edge as those on right ones from 150 mm (medians of the DDSM outlines)."""
@@ -31,8 +34,11 @@ NIPPLE_ROW_MM = {View.CC: 110.0, View.MLO: 135.0}
 SKIN_MM = 3.0
 """An outline keeps this distance from the skin."""
 
+NEAR_ENOUGH_MM = 30.0
+"""The first breast that holds the outlines with this much shift is taken: the films say no more about it."""
+
 BREASTS = 10
-"""So many breasts are tried at their own size; later ones grow."""
+"""So many breasts are tried; where none holds the outlines, bigger ones are."""
 
 CLUMPED = 0.4
 """Share of the lesions whose calcifications lie in clumps."""
@@ -83,10 +89,10 @@ def simulate_outlined(
 def find_breast(
     outlines: Sequence[Outline], view_seeds: Sequence[Sequence[int]], rng: np.random.Generator
 ) -> OutlinedBreast:
-    """Return, of several breasts, the one that holds the outlines nearest to where they are on their films."""
+    """Return a breast that holds the outlines near to where they are on their films."""
     best: OutlinedBreast | None = None
     attempt = 0
-    while best is None or attempt < BREASTS:
+    while best is None or (attempt < BREASTS and best.shift_mm > NEAR_ENOUGH_MM):
         anatomy = _scaled(grow_breast(rng), 1 + 0.06 * max(0, attempt + 1 - BREASTS))
         held = _hold(anatomy, outlines, view_seeds)
         if held is not None and (best is None or held.shift_mm < best.shift_mm):
@@ -144,6 +150,7 @@ def _on_image(outline: Outline, projection: Projection) -> Points:
     film = np.array(outline.film_mm)
     if outline.laterality is Laterality.RIGHT:
         film[:, 1] = max(FILM_WIDTH_MM, film[:, 1].max() + 5) - film[:, 1]
+    film[:, 1] -= FILM_EDGE_MM
     film[:, 0] += projection.middle_mm - NIPPLE_ROW_MM[outline.view]
     return film
 

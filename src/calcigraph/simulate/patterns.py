@@ -8,15 +8,15 @@ atlas draws the line between grouped and regional at 2 cm, radiologists do not: 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from calcigraph.lexicon import Distribution
 from calcigraph.records import Points
-from calcigraph.simulate.anatomy import Anatomy, Duct
+from calcigraph.simulate.anatomy import Anatomy
 from calcigraph.simulate.calcification import Calcification, Kind, draw_diameters, make_calcification
-from calcigraph.simulate.extent import Extent, draw_count, draw_extent, stretch
+from calcigraph.simulate.extent import MARGINS_MM, Extent, draw_count, draw_extent, stretch
 
 Draw = Callable[[Anatomy, Extent, int, np.random.Generator], Points]
 """(breast, extent, count, rng) → (count, 3) points of about that extent."""
@@ -52,9 +52,9 @@ def make_lesion(centres_mm: Points, rng: np.random.Generator) -> list[Calcificat
 
 def diffuse(breast: Anatomy, rng: np.random.Generator) -> Points:
     """Return points throughout the breast, at times only throughout its inner part, where the gland is."""
-    share = rng.uniform(0.5, 1.0)
+    share = rng.uniform(0.55, 1.0)
     spread = breast.random_points(int(np.clip(rng.lognormal(np.log(70), 0.6), 20, 250)), rng)
-    return spread * [rng.uniform(0.6, 1.0), share, share]
+    return spread * [rng.uniform(0.7, 1.0), share, share]
 
 
 def regional(breast: Anatomy, rng: np.random.Generator) -> Points:
@@ -90,9 +90,10 @@ def _fitted(breast: Anatomy, distribution: Distribution, draw: Draw, rng: np.ran
     """Draw points, stretch them to an extent, and keep the place that holds most of them."""
     extent = draw_extent(distribution, rng)
     count = draw_count(0.75 * extent.long_mm * extent.short_mm, rng)
+    margin_mm = rng.uniform(*MARGINS_MM)
     best = np.empty((0, 3))
     for _ in range(PLACES):
-        points = stretch(draw(breast, extent, count, rng), extent)
+        points = stretch(draw(breast, extent, count, rng), extent, margin_mm=margin_mm)
         points = points[breast.contains(points, margin=0.97)]
         if len(points) > len(best):
             best = points
@@ -102,11 +103,11 @@ def _fitted(breast: Anatomy, distribution: Distribution, draw: Draw, rng: np.ran
 
 
 def _cloud(breast: Anatomy, extent: Extent, count: int, rng: np.random.Generator) -> Points:
-    """Return points in a randomly turned ellipsoid: filled evenly, or thinning out, or in clumps."""
+    """Return points in a randomly turned ellipsoid: filled evenly, thinning out either way, or in clumps."""
     centre = breast.random_points(1, rng)[0]
     direction = rng.normal(size=(count, 3))
     direction /= np.linalg.norm(direction, axis=1, keepdims=True)
-    offset = direction * rng.random((count, 1)) ** rng.uniform(0.33, 0.6)
+    offset = direction * rng.random((count, 1)) ** rng.uniform(0.03, 0.45)
     if rng.random() < 0.4:
         clump = offset[rng.integers(0, max(2, count // 6), count)]
         offset = 0.6 * clump + 0.4 * offset
@@ -116,24 +117,29 @@ def _cloud(breast: Anatomy, extent: Extent, count: int, rng: np.random.Generator
 
 
 def _along_duct(breast: Anatomy, extent: Extent, count: int, rng: np.random.Generator) -> Points:
-    points = _long_duct(breast, extent.long_mm, rng).points_mm
+    ducts = [duct.points_mm for lobe in breast.lobes for duct in lobe]
+    reach = min(extent.long_mm, max(len(points) for points in ducts))
+    points, place = _nearest(breast, [points for points in ducts if len(points) >= reach], rng)
     span = int(min(len(points), max(5, extent.long_mm)))
-    start = int(rng.integers(0, len(points) - span + 1))
+    start = int(np.clip(place - span // 2, 0, len(points) - span))
     chosen = points[start + rng.integers(0, span, count)]
-    return chosen + rng.normal(0, rng.uniform(0.1, 0.25) * extent.short_mm, (count, 3))
+    return chosen + rng.uniform(-1, 1, (count, 3)) * rng.uniform(0.05, 0.6) * extent.short_mm
 
 
 def _in_lobe(breast: Anatomy, extent: Extent, count: int, rng: np.random.Generator) -> Points:
-    lobe = breast.lobes[int(rng.integers(len(breast.lobes)))]
-    points = np.concatenate([duct.points_mm for duct in lobe])
-    centre = lobe[0].points_mm[int(rng.integers(len(lobe[0].points_mm)))]
-    near = points[np.linalg.norm(points - centre, axis=1) <= max(8.0, extent.long_mm / 2)]
-    return near[rng.integers(0, len(near), count)] + rng.normal(0, rng.uniform(0.5, 2.0), (count, 3))
+    lobes = [np.concatenate([duct.points_mm for duct in lobe]) for lobe in breast.lobes]
+    points, place = _nearest(breast, lobes, rng)
+    near = points[np.linalg.norm(points - points[place], axis=1) <= max(8.0, extent.long_mm / 2)]
+    beside = rng.uniform(-1, 1, (count, 3)) * rng.uniform(0.03, 0.5) * extent.short_mm
+    return near[rng.integers(0, len(near), count)] + beside
 
 
-def _long_duct(breast: Anatomy, length_mm: float, rng: np.random.Generator) -> Duct:
-    ducts = [duct for lobe in breast.lobes for duct in lobe]
-    long_enough = [duct for duct in ducts if len(duct.points_mm) >= length_mm]
-    if not long_enough:
-        return max(ducts, key=lambda duct: len(duct.points_mm))
-    return long_enough[int(rng.integers(len(long_enough)))]
+def _nearest(breast: Anatomy, paths_mm: Sequence[Points], rng: np.random.Generator) -> tuple[Points, int]:
+    """Return the path that is nearest to somewhere in the breast, and which of its points is.
+
+    So linear and segmental lesions lie as far from the nipple, and as far aside, as any others.
+    """
+    somewhere = breast.random_points(1, rng)
+    distances = [np.linalg.norm(points - somewhere, axis=1) for points in paths_mm]
+    best = int(np.argmin([distance.min() for distance in distances]))
+    return paths_mm[best], int(np.argmin(distances[best]))

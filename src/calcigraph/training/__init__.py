@@ -5,6 +5,7 @@ from calcigraph.training.graphs import GraphExamples, augment_graph, train_distr
 from calcigraph.training.loop import FitResult, fit
 from calcigraph.training.model import TrainedModel, train_model
 from calcigraph.training.patches import PatchExamples, augment_patches, train_patch_network
+from calcigraph.training.pretraining import pretrain
 from calcigraph.training.sampling import Split, epoch_order, split_by_patient
 from calcigraph.training.state import EpochReport, Reporter
 from calcigraph.training.temperature import fit_temperature
@@ -25,6 +26,7 @@ __all__ = [
     "epoch_order",
     "fit",
     "fit_temperature",
+    "pretrain",
     "split_by_patient",
     "train_distribution_network",
     "train_model",

@@ -16,7 +16,8 @@ from calcigraph.config import GraphConfig, TrainingConfig
 from calcigraph.graph import CalcificationGraph, Frame, assemble, frame_of
 from calcigraph.metrics import multiclass_auc
 from calcigraph.models import DistributionNet, focal_loss
-from calcigraph.training.loop import FitResult, fit
+from calcigraph.training.loop import Examples, FitResult, fit
+from calcigraph.training.members import MemberSupervision
 from calcigraph.training.sampling import split_patients
 from calcigraph.training.state import EpochReport
 
@@ -25,13 +26,16 @@ DROPPED_AT_MOST = 0.5
 TURN_DEGREES = 10.0
 STRETCH = 0.07
 SHIFT_MM = 0.3
-CROPPED = 0.15
+CROPPED = 0.25
 """Share of the graphs that are shown as a crop around the calcifications, without a nipple."""
-PARTIAL = 0.3
-"""Share of the graphs whose breast is shown in part, as spot and biopsy views do."""
+PARTIAL = 0.5
+"""Share of the graphs whose breast is shown in part, as spot and biopsy views do: its area is smaller, and the
+nipple is not where its outline says."""
+NIPPLE_MM = 25.0
+AREA = 0.3
 VISUAL_NOISE = 0.1
-"""Standard deviations: turn about the nipple, log of the stretch, shift of each node, noise on visual features
-as a share of their own."""
+"""Standard deviations: nipple of a partial view, turn about the nipple, log of the stretch, shift of each node, log
+of the breast's area, noise on visual features as a share of their own."""
 
 
 class GraphExamples:
@@ -78,7 +82,9 @@ def augment_graph(
     if len(pos_mm) and rng.random() < CROPPED:
         pos_mm, frame = _crop(pos_mm, frame, rng)
     elif rng.random() < PARTIAL:
-        frame = replace(frame, area_cm2=frame.area_cm2 * rng.uniform(0.2, 1))
+        row, col = np.add(frame.nipple_mm, NIPPLE_MM * rng.standard_normal(2)).tolist()
+        frame = replace(frame, nipple_mm=(row, col), area_cm2=frame.area_cm2 * rng.uniform(0.2, 1))
+    frame = replace(frame, area_cm2=frame.area_cm2 * np.exp(AREA * rng.standard_normal()))
     breast_mm = _vary_positions(frame.to_breast(pos_mm), frame, rng)
     visual = graph.visual[torch.as_tensor(kept)]
     noise = torch.as_tensor(rng.standard_normal(visual.shape, np.float32))
@@ -91,6 +97,8 @@ def augment_graph(
         frame=frame,
         config=config,
     )
+    if "member" in graph:
+        varied.member = graph.member[torch.as_tensor(kept)]
     varied.y = graph.y
     return varied
 
@@ -150,17 +158,46 @@ def train_distribution_network(
     split = split_patients(
         patients, labels_of(graphs), held_out=held_out, share=recipe.validation_share, seed=seed
     )
+    training = [graphs[i] for i in split.training]
+    if net.visual is not None:
+        net.visual.measure(training)
+    return fit_graphs(
+        net,
+        GraphExamples(training, graph_config),
+        GraphExamples([graphs[i] for i in split.validation], graph_config),
+        recipe=recipe,
+        seed=seed,
+        run_dir=run_dir,
+        device=device,
+        report=report,
+    )
+
+
+def fit_graphs(
+    net: DistributionNet,
+    training: Examples,
+    validation: Examples,
+    *,
+    recipe: TrainingConfig,
+    seed: int,
+    run_dir: Path,
+    device: str | torch.device = "cpu",
+    report: Callable[[EpochReport], None] | None = None,
+) -> FitResult:
+    """Fit by the focal loss of the graphs and, where it is known, which nodes are the lesion's; see `loop.fit`."""
+    supervised = MemberSupervision(net)
 
     def loss(logits: Tensor, target: Tensor) -> Tensor:
-        return focal_loss(logits, target, gamma=recipe.focal_gamma, output=net.output)
+        value = focal_loss(logits, target, gamma=recipe.focal_gamma, output=net.output)
+        return value + supervised.surprise if supervised.training else value
 
     def score(target: NDArray[np.int64], logits: NDArray[np.float32]) -> float:
         return multiclass_auc(target, net.probabilities(torch.as_tensor(logits)).numpy(), average="macro")
 
     return fit(
-        net,
-        GraphExamples([graphs[i] for i in split.training], graph_config),
-        GraphExamples([graphs[i] for i in split.validation], graph_config),
+        supervised,
+        training,
+        validation,
         recipe=recipe,
         seed=seed,
         run_dir=run_dir,

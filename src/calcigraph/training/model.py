@@ -25,6 +25,7 @@ from calcigraph.training.candidates import detect_dataset, load_image, require_t
 from calcigraph.training.card import write_card
 from calcigraph.training.detector import Road, train_detector
 from calcigraph.training.graphs import labels_of, train_distribution_network
+from calcigraph.training.pretraining import pretrain
 from calcigraph.training.run_folder import claim_run, seconds_so_far
 from calcigraph.training.sampling import split_by_patient
 from calcigraph.training.state import Reporter
@@ -167,6 +168,13 @@ def _train_distribution(networks: Networks, road: Road) -> tuple[float, Scores |
             allowed=f"images with one of {', '.join(DISTRIBUTIONS)} and {needed} found calcifications",
             do="fill the distribution column of manifest.csv, or train the detector longer",
         )
+    pretrain(
+        networks.distribution,
+        config,
+        run_dir=road.run / "pretraining",
+        device=road.device,
+        report=lambda epoch: road.reporter.epoch("pretraining", epoch),
+    )
     train_distribution_network(
         networks.distribution,
         [graph for graph, _ in usable],
