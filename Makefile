@@ -4,8 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 WEIGHTS := build/weights
+STUDY := build/study
 
-.PHONY: demo test check-long weights calibration semireal benchmarks lock clean
+.PHONY: demo test check-long weights study calibration semireal benchmarks lock clean
 
 demo: $(READY)  ## simulate, predict and report; ends with the path of the report
 	$(BIN)/calcigraph simulate --out build/demo --cases 1 --normals 1 --seed 6
@@ -19,6 +20,7 @@ test: $(READY)  ## lint, types, layering, doctests and tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not long"
 
 check-long: $(READY)  ## the tests that take minutes
+	$(BIN)/pip install --quiet -c requirements.lock --editable '.[baselines,train]'
 	$(BIN)/python -m pytest -m long
 
 weights: $(READY)  ## simulate, train and write the shipped model; resumes after being killed
@@ -28,6 +30,11 @@ weights: $(READY)  ## simulate, train and write the shipped model; resumes after
 	$(BIN)/calcigraph evaluate $(WEIGHTS)/run $(WEIGHTS)/independent --out $(WEIGHTS)/evaluation
 	mkdir -p src/calcigraph/weights/default
 	cp $(WEIGHTS)/run/model/* src/calcigraph/weights/default/
+
+study: $(READY)  ## the paper's study on its simulated twin: a day or so; resumes after being killed
+	$(BIN)/pip install --quiet -c requirements.lock --editable '.[baselines,train]'
+	$(BIN)/calcigraph simulate --cohort twin --out $(STUDY)/twin
+	$(BIN)/calcigraph crossval $(STUDY)/twin --out $(STUDY)/run --models all
 
 calibration: $(READY)  ## extents of simulated lesions beside radiologists' outlines: docs/calibration.md
 	$(BIN)/python benchmarks/calibration.py

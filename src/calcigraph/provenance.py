@@ -26,6 +26,8 @@ LIBRARIES = (
     "pydicom",
     "python-gdcm",
     "matplotlib",
+    "monai",
+    "lightning",
 )
 
 

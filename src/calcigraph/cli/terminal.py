@@ -6,11 +6,15 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import typer
 
 from calcigraph.errors import BadConfig
 from calcigraph.lexicon import RESEARCH_USE
+
+if TYPE_CHECKING:
+    from calcigraph.training import EpochReport
 
 USAGE, SOME_FAILED, NOTHING_PROCESSED, INTERRUPTED = 2, 3, 4, 130
 
@@ -77,3 +81,24 @@ def progress(total: int) -> Iterator[Callable[[int, str], None]]:
 def count(number: int, noun: str) -> str:
     """Write a number with its noun, such as `1 image` or `2,000 images`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+class TrainingLines:
+    """Progress of a training on standard error: a line that is written over on a terminal, nothing in a pipe."""
+
+    def stage(self, name: str, done: int, total: int) -> None:
+        """So many images of a stage are done."""
+        self.show(f"{name}: {done} of {total} images", end=done == total)
+
+    def epoch(self, network: str, report: EpochReport) -> None:
+        """An epoch of a network has ended."""
+        self.show(
+            f"{network}: epoch {report.epoch + 1}, loss {report.training_loss:.4f}, "
+            f"held out {report.validation_loss:.4f}, score {report.validation_score:.4f}, {report.seconds:.0f} s",
+            end=True,
+        )
+
+    def show(self, line: str, *, end: bool) -> None:
+        """Write a line over the one before, unless that had ended."""
+        if sys.stderr.isatty():
+            print(f"\r\x1b[K{line}", end="\n" if end else "", file=sys.stderr, flush=True)

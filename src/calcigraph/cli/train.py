@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from calcigraph.cli.terminal import Interrupted, app, check_device
+from calcigraph.cli.terminal import Interrupted, TrainingLines, app, check_device
 from calcigraph.errors import BadConfig
 from calcigraph.lexicon import RESEARCH_USE
-
-if TYPE_CHECKING:
-    from calcigraph.training import EpochReport
 
 
 @app.command()
@@ -54,7 +50,7 @@ def train(
     data = read_dataset(dataset)
     kept = load_model(find_model(detector))[:2] if detector is not None else None
     try:
-        trained = train_model(data, settings, out, detector=kept, device=device, reporter=_Terminal())
+        trained = train_model(data, settings, out, detector=kept, device=device, reporter=TrainingLines())
     except KeyboardInterrupt:
         raise Interrupted(f"finished epochs are in {out}; the same command goes on from there") from None
     if trained.held_out is not None:
@@ -65,23 +61,3 @@ def train(
         print("(they chose epoch, threshold and temperature; `calcigraph evaluate` on other data says more)")
     print(f"model: {trained.folder}")
     print(RESEARCH_USE)
-
-
-class _Terminal:
-    """Progress on standard error: a line that is written over on a terminal, nothing in a pipe."""
-
-    def stage(self, name: str, done: int, total: int) -> None:
-        """So many images of a stage are done."""
-        self._show(f"{name}: {done} of {total} images", end=done == total)
-
-    def epoch(self, network: str, report: EpochReport) -> None:
-        """An epoch of a network has ended."""
-        self._show(
-            f"{network}: epoch {report.epoch + 1}, loss {report.training_loss:.4f}, "
-            f"held out {report.validation_loss:.4f}, score {report.validation_score:.4f}, {report.seconds:.0f} s",
-            end=True,
-        )
-
-    def _show(self, line: str, *, end: bool) -> None:
-        if sys.stderr.isatty():
-            print(f"\r\x1b[K{line}", end="\n" if end else "", file=sys.stderr, flush=True)

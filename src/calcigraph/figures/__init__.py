@@ -3,6 +3,19 @@
 from __future__ import annotations
 
 from calcigraph.figures.evaluation import confusion_matrix, history, reliability, roc_curves
+from calcigraph.figures.examples import Example, examples
 from calcigraph.figures.saliency import overlay, saliency_colours
+from calcigraph.figures.study import deletion_curves, learning_curves
 
-__all__ = ["confusion_matrix", "history", "overlay", "reliability", "roc_curves", "saliency_colours"]
+__all__ = [
+    "Example",
+    "confusion_matrix",
+    "deletion_curves",
+    "examples",
+    "history",
+    "learning_curves",
+    "overlay",
+    "reliability",
+    "roc_curves",
+    "saliency_colours",
+]

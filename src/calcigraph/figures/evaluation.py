@@ -18,7 +18,8 @@ from calcigraph.lexicon import RESEARCH_USE
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#555555")
 
 
-def _figure(*, width: float = 6.4, height: float = 5.4) -> tuple[Figure, Axes]:
+def blank(*, width: float = 6.4, height: float = 5.4) -> tuple[Figure, Axes]:
+    """Return a figure of this size (inches) that says what its results are not for, and its axes."""
     figure = Figure(figsize=(width, height), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
     figure.supxlabel(RESEARCH_USE, fontsize=7, color="#666666", x=0.01, ha="left")
@@ -34,7 +35,7 @@ def confusion_matrix(matrix: ArrayLike, labels: Sequence[str]) -> Figure:
     """
     counts = np.asarray(matrix)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    figure, axes = _figure()
+    figure, axes = blank()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for (row, col), count in np.ndenumerate(counts):
         share = shares[row, col]
@@ -61,7 +62,7 @@ def roc_curves(truth: ArrayLike, probabilities: ArrayLike, labels: Sequence[str]
         labels: the classes' names; a class without both positives and negatives has no curve.
     """
     classes, scores = np.asarray(truth), np.asarray(probabilities, dtype=np.float64)
-    figure, axes = _figure()
+    figure, axes = blank()
     for index, label in enumerate(labels):
         positive = classes == index
         if positive.all() or not positive.any():
@@ -104,7 +105,7 @@ def reliability(truth: ArrayLike, probabilities: ArrayLike, *, bins: int = 10) -
     sure, right = scores.max(axis=1), scores.argmax(axis=1) == np.asarray(truth)
     bin_of = np.minimum((sure * bins).astype(int), bins - 1)
     filled = np.unique(bin_of)
-    figure, axes = _figure()
+    figure, axes = blank()
     axes.plot([0, 1], [0, 1], color="#999999", ls=":", lw=1, label="perfect calibration")
     means = [sure[bin_of == b].mean() for b in filled]
     shares = [right[bin_of == b].mean() for b in filled]
@@ -128,7 +129,7 @@ def history(history_csv: Path) -> Figure:
     """
     table = pd.read_csv(history_csv).select_dtypes("number")
     epochs = table.pop("epoch") if "epoch" in table else pd.Series(range(1, len(table) + 1))
-    figure, axes = _figure(width=7.2, height=4.2)
+    figure, axes = blank(width=7.2, height=4.2)
     other = axes.twinx()
     for index, name in enumerate(table.columns):
         scale, style = (axes, "-") if "loss" in str(name) else (other, "--")

@@ -1,13 +1,15 @@
 """Training: one `fit` for every network, and the two trainers that feed it."""
 
+from calcigraph.training.epoch import Examples
 from calcigraph.training.graphs import GraphExamples, augment_graph, train_distribution_network
-from calcigraph.training.loop import Examples, FitResult, fit
+from calcigraph.training.loop import FitResult, fit
 from calcigraph.training.model import TrainedModel, train_model
 from calcigraph.training.patches import PatchExamples, augment_patches, train_patch_network
 from calcigraph.training.pretraining import pretrain
 from calcigraph.training.sampling import Split, epoch_order, split_by_patient
 from calcigraph.training.state import EpochReport, Reporter
 from calcigraph.training.temperature import fit_temperature
+from calcigraph.training.workers import Workers
 
 __all__ = [
     "EpochReport",
@@ -18,6 +20,7 @@ __all__ = [
     "Reporter",
     "Split",
     "TrainedModel",
+    "Workers",
     "augment_graph",
     "augment_patches",
     "epoch_order",

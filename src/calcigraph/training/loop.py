@@ -2,43 +2,25 @@
 
 from __future__ import annotations
 
-import time
+import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from calcigraph.config import TrainingConfig
-from calcigraph.training.sampling import cosine_rate, epoch_order, epoch_rng
+from calcigraph.training.epoch import Course, Epoch, Loss, Score
+from calcigraph.training.epoch import Examples as Examples
 from calcigraph.training.state import EpochReport, RunState, best_epoch
+from calcigraph.training.workers import Workers
 
-Loss = Callable[[Tensor, Tensor], Tensor]
-"""Logits and target of n examples → their mean loss, a scalar."""
-Score = Callable[[NDArray[Any], NDArray[np.float32]], float]
-"""Targets and logits of all validation examples → a number, higher being better; NaN where undefined."""
-
-
-class Examples(Protocol):
-    """What a network is trained on.
-
-    Attributes:
-        labels: (n,) int64 class of each, for balanced sampling.
-    """
-
-    @property
-    def labels(self) -> NDArray[np.int64]: ...  # noqa: D102
-
-    def __len__(self) -> int: ...
-
-    def make_batch(self, indices: NDArray[np.int64], rng: np.random.Generator | None) -> tuple[Any, Tensor]:
-        """Return the network's input and the target; augmented where `rng` is given."""
-        ...
+if TYPE_CHECKING:
+    from lightning.fabric import Fabric
 
 
 @dataclass(frozen=True)
@@ -66,6 +48,7 @@ def fit(
     score: Score,
     device: str | torch.device = "cpu",
     report: Callable[[EpochReport], None] | None = None,
+    workers: Workers | None = None,
 ) -> FitResult:
     """Train a network by a recipe, and leave it with the weights of its best epoch, in inference mode.
 
@@ -85,88 +68,54 @@ def fit(
         score: of all validation targets and logits.
         device: where to train.
         report: called after every epoch.
+        workers: several devices in place of one; everything above must then be picklable.
 
     Raises:
         BadModel: `run_dir` holds a run of another recipe, seed, network or number of examples.
+        BadConfig: several devices without Lightning.
         ValueError: there is nothing to train on.
     """
     if len(training) == 0:
         raise ValueError("no training examples")
-    network.to(device)
+    course = Course(network, training, validation, recipe, seed, run_dir, loss, score, device)
+    if workers is not None and workers.devices > 1:
+        # They leave a finished run on disk, which the call below takes up like any other.
+        workers.launch(partial(_train_beside, course), report=report)
+    return _train(None, course, report)
+
+
+def _train_beside(course: Course, fabric: Fabric, report: Callable[[EpochReport], None]) -> None:
+    """Train as one of several processes, on a network of its own; the result is on disk."""
+    # What is sent to a process shares its memory with the sender.
+    _train(fabric, replace(course, network=copy.deepcopy(course.network)), report)
+
+
+def _train(fabric: Fabric | None, course: Course, report: Callable[[EpochReport], None] | None) -> FitResult:
+    """Train in this process, alone or as one of several that `fabric` joins."""
+    recipe, first = course.recipe, fabric is None or fabric.is_global_zero
+    device = course.device if fabric is None else fabric.device
+    network = course.network.to(device)
     optimiser = torch.optim.AdamW(
         network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
     )
-    run = RunState(run_dir, network, optimiser, key=(recipe, seed, len(training), len(validation)))
+    key = (recipe, course.seed, len(course.training), len(course.validation))
+    run = RunState(course.run_dir, network, optimiser, key=key)
+    epoch = Epoch(course, network, optimiser, device, fabric)
     with _deterministic():
-        for epoch in range(len(run.history), recipe.epochs):
-            started = time.perf_counter()
-            rate = cosine_rate(recipe, epoch)
-            training_loss = _train_epoch(
-                network, optimiser, training, recipe, (seed, epoch), rate, loss, device
-            )
-            validation_loss, validation_score = _judge(network, validation, recipe, loss, score, device)
-            seconds = time.perf_counter() - started
-            run.add(EpochReport(epoch, rate, training_loss, validation_loss, validation_score, seconds))
+        for number in range(len(run.history), recipe.epochs):
+            done = epoch.run(number)
+            if not first:
+                run.history.append(done)
+                continue
+            run.add(done)
             if report is not None:
-                report(run.history[-1])
-    run.restore_best()
+                report(done)
+    if fabric is not None:
+        fabric.barrier()
+    if first:
+        run.restore_best()
     network.eval()
     return FitResult(history=tuple(run.history), best=best_epoch(run.history))
-
-
-def _train_epoch(
-    network: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    training: Examples,
-    recipe: TrainingConfig,
-    key: tuple[int, int],
-    rate: float,
-    loss: Loss,
-    device: str | torch.device,
-) -> float:
-    """One pass over the examples; returns the mean loss."""
-    rng = epoch_rng(*key)
-    torch.manual_seed(int(rng.integers(2**63)))
-    order = epoch_order(training.labels, rng=rng, balance=recipe.balance_classes)
-    for group in optimiser.param_groups:
-        group["lr"] = rate
-    network.train()
-    total = 0.0
-    for indices in _batches(order, recipe.batch_size):
-        given, target = training.make_batch(indices, rng if recipe.augment else None)
-        value = loss(network(given.to(device)), target.to(device))
-        optimiser.zero_grad()
-        value.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-        total += value.item() * len(indices)
-    return total / len(order)
-
-
-def _judge(
-    network: nn.Module,
-    validation: Examples,
-    recipe: TrainingConfig,
-    loss: Loss,
-    score: Score,
-    device: str | torch.device,
-) -> tuple[float, float]:
-    """Loss and score on the validation examples; NaN without any."""
-    if len(validation) == 0:
-        return float("nan"), float("nan")
-    network.eval()
-    logits, targets = [], []
-    with torch.no_grad():
-        for indices in _batches(np.arange(len(validation)), recipe.batch_size):
-            given, target = validation.make_batch(indices, None)
-            logits.append(network(given.to(device)).cpu())
-            targets.append(target)
-    all_logits, all_targets = torch.cat(logits), torch.cat(targets)
-    value = float(loss(all_logits, all_targets))
-    return value, score(all_targets.numpy(), all_logits.numpy())
-
-
-def _batches(order: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:
-    return (order[start : start + size] for start in range(0, len(order), size))
 
 
 @contextmanager

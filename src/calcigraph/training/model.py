@@ -56,6 +56,8 @@ def train_model(
     run: Path,
     *,
     detector: tuple[Config, Networks] | None = None,
+    start: Networks | None = None,
+    candidates: Path | None = None,
     device: str = "cpu",
     reporter: Reporter,
 ) -> TrainedModel:
@@ -68,6 +70,8 @@ def train_model(
         run: folder for everything; `run/model` is the result.
         detector: settings and networks of a model whose detector is kept; without it the data set must have
             truth tables, on which a detector is trained.
+        start: networks to train on, in place of fresh ones; they are changed.
+        candidates: folder of `detect_dataset`, where several runs share it; by default `run/candidates`.
         device: where to train.
         reporter: hears of the progress.
 
@@ -82,14 +86,14 @@ def train_model(
     if detector is None:
         require_truth(dataset, cases, held_out)
     kept = None if detector is None else detector[1]
-    with claim_run(run, dataset, config, kept):
+    with claim_run(run, dataset, config, kept or start):
         started = time.perf_counter()
         write_text(run / "splits.json", json.dumps({"validation": sorted(held_out)}, indent=2) + "\n")
         shown = replace(dataset, cases=tuple(cases))
-        candidates = run / "candidates"
+        candidates = candidates or run / "candidates"
         detect_dataset(shown, config, candidates, report=lambda *n: reporter.stage("detect", *n))
         torch.manual_seed(config.seed)
-        networks = build_networks(config)
+        networks = start or build_networks(config)
         road = Road(config, cases, candidates, held_out, run, device, reporter)
         if kept is None:
             known = [case for case in cases if dataset.truth(case) is not None]

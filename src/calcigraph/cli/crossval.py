@@ -1,0 +1,155 @@
+"""`calcigraph crossval`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from calcigraph.cli.terminal import Interrupted, TrainingLines, app, check_device, count
+from calcigraph.errors import BadConfig
+from calcigraph.lexicon import RESEARCH_USE
+
+if TYPE_CHECKING:
+    from calcigraph.crossval import Study
+
+ALL = "all"
+
+
+@app.command()
+def crossval(
+    dataset: Annotated[
+        Path, typer.Argument(metavar="DATASET", help="A data set's folder.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Option(help="Run folder; a killed study goes on when started again.")],
+    models: Annotated[
+        str,
+        typer.Option(
+            help="Comma-separated, or `all`: paper, default, default-finetuned, resnet50, densenet121, "
+            "mobilenetv2, efficientnet-b7, boosting, rule, constant."
+        ),
+    ] = "paper,default,default-finetuned,boosting,rule,constant",
+    folds: Annotated[int, typer.Option(help="By patient.")] = 5,
+    first_folds: Annotated[
+        int, typer.Option(help="Run only so many folds, to try something dear on a part; 0 runs all.")
+    ] = 0,
+    seed: Annotated[int, typer.Option(help="Same seed, same numbers.")] = 0,
+    image_size: Annotated[int, typer.Option(help="Side in pixels of what image networks see.")] = 256,
+    image_epochs: Annotated[int, typer.Option(help="Epochs of the image networks.")] = 30,
+    batch: Annotated[int, typer.Option(help="Images in a batch of the image networks.")] = 8,
+    pretrained: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=FILE", help="ImageNet weights of an image network, as safetensors."),
+    ] = None,
+    detector: Annotated[
+        str | None,
+        typer.Option(
+            help="Keep the detector of this model; for data sets whose calcifications are not known."
+        ),
+    ] = None,
+    config: Annotated[
+        list[Path] | None,
+        typer.Option(help="TOML file with settings of `default` or `paper`, as its `preset` says."),
+    ] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N or mps.")] = "cpu",
+    devices: Annotated[int, typer.Option(help="Devices that share the training of an image network.")] = 1,
+    strategy: Annotated[str, typer.Option(help="How they share it: `ddp`.")] = "ddp",
+) -> None:
+    """Reproduce the paper's study on a data set: folds by patient, every model on the same ones.
+
+    Writes splits.json, predictions.csv (out of fold), metrics.json, figures and report.html into the run folder.
+    Models can be added by a later call with the same options.
+    """
+    check_device(device)
+    from calcigraph.batch import prepare_folder
+    from calcigraph.config import read_config
+    from calcigraph.crossval import CONTESTANTS, StudyOptions, line_up, run_study
+    from calcigraph.io import read_dataset
+    from calcigraph.training import Workers
+
+    names = line_up(CONTESTANTS if models == ALL else (name.strip() for name in models.split(",")))
+    options = StudyOptions(folds=folds, seed=seed, image_size_px=image_size, detector=detector or "")
+    settings = {each.preset: each for each in map(read_config, config or [])}
+    options = replace(
+        options,
+        paper=settings.get("paper", options.paper),
+        default=settings.get("default", options.default),
+        first_folds=first_folds,
+        image_training=replace(options.image_training, epochs=image_epochs, batch_size=batch),
+        pretrained=_files(pretrained or []),
+    )
+    workers = Workers(devices, strategy, "cuda" if device.startswith("cuda") else "cpu")
+    data = read_dataset(dataset)
+    prepare_folder(out)
+    try:
+        study = run_study(
+            data,
+            names,
+            options,
+            out,
+            device=device,
+            workers=workers,
+            reporter=_StudyLines((first_folds or folds) * len(names)),
+        )
+    except KeyboardInterrupt:
+        raise Interrupted(f"finished folds are in {out}; the same command goes on from there") from None
+    _show(study)
+    print(f"{out / 'report.html'}")
+    print(RESEARCH_USE)
+
+
+def _files(given: list[str]) -> dict[str, str]:
+    """Read NAME=FILE.
+
+    Raises:
+        BadConfig: no such network, or no file is named.
+    """
+    from calcigraph.models.baselines import IMAGE_NETWORKS
+
+    files = {}
+    for each in given:
+        name, _, file = each.partition("=")
+        if name not in IMAGE_NETWORKS or not file:
+            raise BadConfig(
+                f"--pretrained {each!r}",
+                allowed=f"NAME=FILE, NAME one of {', '.join(IMAGE_NETWORKS)}",
+                do="mend it",
+            )
+        files[name] = file
+    return files
+
+
+class _StudyLines(TrainingLines):
+    """Progress of a study on standard error: a line for each answer, nothing in a pipe."""
+
+    def __init__(self, total: int) -> None:
+        self.done, self.total = 0, total
+
+    def answered(self, fold: int, model: str, *, before: bool) -> None:
+        """A model has answered a fold, now or in an earlier run."""
+        self.done += 1
+        how = "kept from before" if before else "answered"
+        self.show(f"[{self.done} of {self.total}] fold {fold}, {model}: {how}", end=True)
+
+    def compared(self, done: int, total: int) -> None:
+        """So many pairs of models are compared."""
+        self.show(f"compare: {done} of {total} pairs", end=done == total)
+
+
+def _show(study: Study) -> None:
+    print(f"{'':<34} {'macro AUC':<22} {'balanced accuracy':<22} accuracy, {'mean ± sd of folds'}")
+    for row in study.rows:
+        auc, balanced, accuracy = (
+            row.pooled["macro_auc"],
+            row.pooled["balanced_accuracy"],
+            row.folds["accuracy"],
+        )
+        print(
+            f"{row.title:<34} {auc.value:.3f} [{auc.low:.3f}, {auc.high:.3f}]   "
+            f"{balanced.value:.3f} [{balanced.low:.3f}, {balanced.high:.3f}]   "
+            f"{accuracy.mean:.3f} ± {accuracy.sd:.3f}"
+        )
+    tested = sum(share.n for share in study.rows[0].sensitivity.values())
+    print(f"{count(tested, 'image')}, each answered by models that did not see its patient")

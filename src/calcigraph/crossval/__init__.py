@@ -1,0 +1,9 @@
+"""The paper's study on any data set: folds by patient, every model on the same ones, tables, figures and a page."""
+
+from calcigraph.crossval.bench import StudyReporter
+from calcigraph.crossval.contestants import CONTESTANTS, line_up
+from calcigraph.crossval.options import StudyOptions
+from calcigraph.crossval.results import Study
+from calcigraph.crossval.study import run_study
+
+__all__ = ["CONTESTANTS", "Study", "StudyOptions", "StudyReporter", "line_up", "run_study"]

@@ -1,0 +1,131 @@
+"""The bench of one fold: what every contestant is given, and where it leaves its answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from calcigraph.config import Config
+from calcigraph.crossval.folds import Fold
+from calcigraph.crossval.options import StudyOptions
+from calcigraph.io import Case, Dataset
+from calcigraph.io.tables import write_table
+from calcigraph.lexicon import DISTRIBUTIONS
+from calcigraph.metrics import fill_unanswered
+from calcigraph.provenance import fingerprint
+from calcigraph.training import EpochReport, Reporter, Workers
+
+Float = NDArray[np.float64]
+
+PROBABILITIES = tuple(f"p_{name}" for name in DISTRIBUTIONS)
+PREDICTIONS = "predictions.csv"
+
+
+class StudyReporter(Reporter, Protocol):
+    """Hears how a study goes on."""
+
+    def answered(self, fold: int, model: str, *, before: bool) -> None:
+        """A model has answered a fold, now or in an earlier run."""
+        ...
+
+    def compared(self, done: int, total: int) -> None:
+        """So many pairs of models are compared."""
+        ...
+
+
+@dataclass(frozen=True)
+class FoldReporter:
+    """Says of everything heard to which fold and model it belongs."""
+
+    reporter: Reporter
+    prefix: str
+
+    def stage(self, name: str, done: int, total: int) -> None:
+        """So many images of a stage are done."""
+        self.reporter.stage(f"{self.prefix}: {name}", done, total)
+
+    def epoch(self, network: str, report: EpochReport) -> None:
+        """An epoch of a network has ended."""
+        self.reporter.epoch(f"{self.prefix}: {network}", report)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """One fold.
+
+    Attributes:
+        run: folder of the study.
+        fold: who is tested.
+        dataset: its cases marked `train`, `validation` and `test`.
+        options: of the study.
+        device: where to train and predict.
+        workers: devices that share the training of an image network.
+        reporter: hears of the progress.
+    """
+
+    run: Path
+    fold: Fold
+    dataset: Dataset
+    options: StudyOptions
+    device: str
+    workers: Workers
+    reporter: StudyReporter
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the fold."""
+        return self.run / f"fold_{self.fold.number}"
+
+    @property
+    def images(self) -> Path:
+        """Folder of the small images, which all folds share."""
+        return self.run / "images" / str(self.options.image_size_px)
+
+    def candidates(self, config: Config) -> Path:
+        """Folder of the candidates that these settings give, which all folds and models of them share."""
+        return self.run / "candidates" / fingerprint(config.breast, config.candidates, config.patch)[:8]
+
+    def labelled(self, part: str) -> list[Case]:
+        """Cases of a part whose distribution is known; of `test`, these are the ones to answer."""
+        return [c for c in self.dataset.cases if c.split == part and c.distribution is not None]
+
+    def hear(self, model: str) -> FoldReporter:
+        """A reporter for a model on this fold."""
+        return FoldReporter(self.reporter, f"fold {self.fold.number}, {model}")
+
+    def shares(self) -> Float:
+        """Share of each class among the images that do not belong to test patients, (5,)."""
+        known = labels_of(self.labelled("train") + self.labelled("validation"))
+        return np.bincount(known, minlength=len(DISTRIBUTIONS)) / max(len(known), 1)
+
+    def write_answers(self, model: str, probabilities: Float) -> None:
+        """Write the answers (n, 5) to the test cases; rows of NaN are images without an answer.
+
+        They count as answered with the class shares of the training data.
+        """
+        cases = self.labelled("test")
+        filled = fill_unanswered(probabilities, self.shares())
+        table = pd.DataFrame(
+            {
+                "image_id": [case.image_id for case in cases],
+                "patient_id": [case.patient_id for case in cases],
+                "fold": self.fold.number,
+                "model": model,
+                "truth": [str(case.distribution) for case in cases],
+                "distribution": [str(DISTRIBUTIONS[k]) for k in filled.argmax(axis=1)],
+                "answered": (~np.isnan(probabilities).any(axis=1)).astype(int),
+            }
+        )
+        table[list(PROBABILITIES)] = filled
+        write_table(self.folder / model / PREDICTIONS, table)
+
+
+def labels_of(cases: Sequence[Case]) -> NDArray[np.int64]:
+    """Place of each case's distribution, (n,)."""
+    return np.array([case.distribution.place for case in cases if case.distribution is not None], np.int64)

@@ -1,0 +1,73 @@
+"""What every model was given: epochs, seconds, and whether it had converged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from calcigraph.crossval.bench import Bench
+from calcigraph.io.tables import read_table
+from calcigraph.training.state import EpochReport, best_epoch
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Training of a model over the folds; NaN where it has no epochs.
+
+    Attributes:
+        model: its name.
+        seconds: of training in all folds, without detection.
+        epochs: of each of its last trainings.
+        best_epoch: median of the epochs that were kept, from 1.
+        late_gain: mean rise of the validation score from the first half of the epochs to the second, best to
+            best: what is well above 0 had not converged.
+    """
+
+    model: str
+    seconds: float
+    epochs: float
+    best_epoch: float
+    late_gain: float
+
+
+def histories(benches: Sequence[Bench], model: str) -> list[pd.DataFrame]:
+    """The learning curves of a model, one of each fold: of the network that answers."""
+    folders = [bench.folder / model for bench in benches]
+    paths = [next(iter(_answering(folder)), None) for folder in folders]
+    return [read_table(path) for path in paths if path is not None]
+
+
+def _answering(folder: Path) -> list[Path]:
+    return [p for p in (folder / "distribution" / "history.csv", folder / "history.csv") if p.exists()]
+
+
+def budget_of(benches: Sequence[Bench], model: str) -> Budget:
+    """Sum up the `history.csv` files that a model left, whatever killed and resumed it."""
+    everything = [
+        read_table(path) for bench in benches for path in sorted((bench.folder / model).rglob("history.csv"))
+    ]
+    curves = histories(benches, model)
+    nothing = float("nan")
+    return Budget(
+        model=model,
+        seconds=float(sum(table["seconds"].sum() for table in everything)) if everything else nothing,
+        epochs=float(np.mean([len(table) for table in curves])) if curves else nothing,
+        best_epoch=float(np.median([_best(table) for table in curves])) if curves else nothing,
+        late_gain=float(np.mean([_late_gain(table) for table in curves])) if curves else nothing,
+    )
+
+
+def _best(history: pd.DataFrame) -> int:
+    rows = history.itertuples(index=False, name=None)
+    return best_epoch([EpochReport(*row) for row in rows]).epoch + 1
+
+
+def _late_gain(history: pd.DataFrame) -> float:
+    score, half = history["validation_score"].to_numpy(np.float64), len(history) // 2
+    if half == 0 or np.isnan(score).any():
+        return float("nan")
+    return float(score[half:].max() - score[:half].max())

@@ -1,0 +1,67 @@
+"""The image networks of a study: trained from the small images of each fold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from calcigraph.checkpoint import load_weights
+from calcigraph.crossval.bench import Bench, Float, labels_of
+from calcigraph.io import Case
+from calcigraph.lexicon import DISTRIBUTIONS
+from calcigraph.models.baselines import image_network
+from calcigraph.models.pretrained import load_pretrained
+from calcigraph.training.breast_box import CHANNELS, load_images, shrink_dataset
+from calcigraph.training.images import ImageExamples, predict_images, train_image_network
+
+
+def answer_by_image(bench: Bench, name: str) -> Float:
+    """Train an image network on the fold and answer its test cases (n, 5).
+
+    Raises:
+        BadConfig: MONAI or, for several devices, Lightning is not installed.
+        BadModel: a file of pretrained weights cannot be used.
+    """
+    options, reporter = bench.options, bench.hear(name)
+    torch.manual_seed(options.seed)
+    network = image_network(name, channels=CHANNELS, classes=len(DISTRIBUTIONS))
+    if name in options.pretrained:
+        load_pretrained(network, name, Path(options.pretrained[name]))
+    shrink_dataset(
+        bench.dataset,
+        options.default.breast,
+        bench.images,
+        size_px=options.image_size_px,
+        report=lambda *n: reporter.stage("shrink", *n),
+    )
+    folder = bench.folder / name
+    train_image_network(
+        network,
+        _examples(bench, bench.labelled("train")),
+        _examples(bench, bench.labelled("validation")),
+        recipe=options.image_training,
+        seed=options.seed,
+        run_dir=folder,
+        device=bench.device,
+        report=lambda epoch: reporter.epoch(name, epoch),
+        workers=bench.workers,
+    )
+    return predict_images(network, _examples(bench, bench.labelled("test")).images, device=bench.device)
+
+
+def load_image_network(bench: Bench, name: str) -> nn.Module:
+    """Read the network that `answer_by_image` left, in inference mode."""
+    network = image_network(name, channels=CHANNELS, classes=len(DISTRIBUTIONS))
+    load_weights(network, bench.folder / name / "best.safetensors")
+    return network.to(bench.device).eval()
+
+
+def _examples(bench: Bench, cases: list[Case]) -> ImageExamples:
+    if not cases:
+        size = bench.options.image_size_px
+        return ImageExamples(
+            torch.zeros(0, size, size, CHANNELS, dtype=torch.uint8).numpy(), labels_of(cases)
+        )
+    return ImageExamples(load_images(bench.images, cases), labels_of(cases))

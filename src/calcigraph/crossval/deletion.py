@@ -1,0 +1,116 @@
+"""The deletion test: does removing the most salient calcifications change the answer more than random ones?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from calcigraph.config import GraphConfig
+from calcigraph.encode import Encoding
+from calcigraph.explain import node_saliency
+from calcigraph.graph import CalcificationGraph, assemble, frame_of
+from calcigraph.io import Case
+from calcigraph.models import DistributionNet, predict_logits
+
+SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+"""Shares of the nodes that are removed."""
+
+COLUMNS = ("image_id", "patient_id", "share", "salient", "random")
+
+
+def deletion_table(
+    net: DistributionNet,
+    named: Sequence[tuple[Case, Encoding]],
+    *,
+    temperature: float,
+    config: GraphConfig,
+    orders: int,
+    seed: int,
+) -> pd.DataFrame:
+    """Remove nodes of every graph, the most salient first and in random orders, and ask again.
+
+    Args:
+        net: the graph network.
+        named: images whose distribution was named.
+        temperature: by which logits are divided.
+        config: with which the graphs were built.
+        orders: random orders that are averaged.
+        seed: of these orders.
+
+    Returns:
+        A row for each image and share: the probability of the distribution that the whole graph gave, with that
+        share of the nodes removed, `salient` and `random`. A share removes the floor of its nodes.
+    """
+    rows = []
+    for number, (case, encoding) in enumerate(named):
+        rng = np.random.default_rng((seed, number))
+        salient, random = _curves(net, encoding.graph, temperature, config, orders, rng)
+        rows += [
+            (case.image_id, case.patient_id, share, salient[k], random[k]) for k, share in enumerate(SHARES)
+        ]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def without(graph: CalcificationGraph, removed: NDArray[np.int64], config: GraphConfig) -> CalcificationGraph:
+    """Return the graph without some nodes: edges, labels and summary are those of what is left."""
+    kept = np.setdiff1d(np.arange(len(graph.pos)), removed)
+    return assemble(
+        graph.pos.numpy()[kept].astype(np.float64),
+        graph.marks.numpy()[kept].astype(np.float64),
+        graph.visual[torch.as_tensor(kept)],
+        frame=frame_of(graph),
+        config=config,
+    )
+
+
+def deletion_curve(table: pd.DataFrame, *, bootstraps: int, seed: int) -> pd.DataFrame:
+    """Average `deletion_table` over its images, with 95 % bootstrap intervals by patient.
+
+    Args:
+        table: of all folds; an empty one gives an empty curve.
+        bootstraps: draws of patients.
+        seed: of these.
+
+    Returns:
+        A row for each share: `images`, and mean and interval (`_low`, `_high`) of `salient`, `random` and `gap`,
+        random less salient: how much more the salient calcifications matter.
+    """
+    if table.empty:
+        return table
+    names = ("salient", "random", "gap")
+    table = table.assign(gap=table["random"] - table["salient"])
+    by_patient = table.groupby(["patient_id", "share"])
+    sums = by_patient[list(names)].sum().to_numpy().reshape(-1, len(SHARES), len(names))
+    counts = by_patient.size().to_numpy().reshape(-1, len(SHARES), 1)
+    draws = np.random.default_rng(seed).integers(len(sums), size=(bootstraps, len(sums)))
+    means = np.array([sums[drawn].sum(axis=0) / counts[drawn].sum(axis=0) for drawn in draws])
+    low, high = np.quantile(means, [0.025, 0.975], axis=0)
+    centre = sums.sum(axis=0) / counts.sum(axis=0)
+    curve = pd.DataFrame({"share": SHARES, "images": counts.sum(axis=0)[:, 0]})
+    for k, name in enumerate(names):
+        curve[name], curve[f"{name}_low"], curve[f"{name}_high"] = centre[:, k], low[:, k], high[:, k]
+    return curve
+
+
+def _curves(
+    net: DistributionNet,
+    graph: CalcificationGraph,
+    temperature: float,
+    config: GraphConfig,
+    orders: int,
+    rng: np.random.Generator,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Probability of the first answer by share, for the salient order and the mean of the random ones."""
+    device, nodes = next(net.parameters()).device, len(graph.pos)
+    answer = int(predict_logits(net, [graph], device=device)[0].argmax())
+    by_saliency = np.argsort(-node_saliency(net, graph, target=answer), kind="stable")
+    sequences = [by_saliency, *(rng.permutation(nodes) for _ in range(orders))]
+    graphs = [without(graph, order[: int(share * nodes)], config) for order in sequences for share in SHARES]
+    logits = torch.as_tensor(predict_logits(net, graphs, device=device))
+    probability = net.probabilities(logits, temperature=temperature)[:, answer].numpy().astype(np.float64)
+    curves = probability.reshape(len(sequences), len(SHARES))
+    return curves[0], curves[1:].mean(axis=0)

@@ -1,0 +1,146 @@
+"""The page of a study: one HTML file with every table and figure, opened from disk, without scripts."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from calcigraph.crossval.bench import Bench
+from calcigraph.crossval.compare import STATISTICS, Comparison
+from calcigraph.crossval.contestants import CONTESTANTS
+from calcigraph.crossval.results import Study
+from calcigraph.crossval.table import OUR_METRICS, PAPER_METRICS, PAPER_TABLE, Share, Spread
+from calcigraph.io.tables import write_text
+from calcigraph.lexicon import DISTRIBUTIONS, RESEARCH_USE
+from calcigraph.metrics import Interval
+from calcigraph.provenance import versions
+
+PAGE = "report.html"
+
+POOLED = ("accuracy", *OUR_METRICS)
+
+WORDS = {
+    "precision": "precision",
+    "sensitivity": "sensitivity",
+    "specificity": "specificity",
+    "f1": "F1",
+    "accuracy": "accuracy",
+    "auc": "AUC",
+    "balanced_accuracy": "balanced accuracy",
+    "macro_f1": "macro F1",
+    "macro_auc": "macro AUC",
+    "kappa": "Cohen's κ",
+}
+
+
+def write_page(benches: Sequence[Bench], study: Study) -> Path:
+    """Write `report.html` beside `figures/`, to which it links relatively; returns its path."""
+    dataset, options = benches[0].dataset, benches[0].options
+    labelled = [case for case in dataset.cases if case.distribution is not None]
+    text = (
+        _environment()
+        .get_template("study.html.j2")
+        .render(
+            notice=RESEARCH_USE,
+            dataset=dataset,
+            images=len(labelled),
+            patients=len({case.patient_id for case in labelled}),
+            classes=[(str(name), _count(labelled, name)) for name in DISTRIBUTIONS],
+            options=options,
+            folds=benches,
+            untested=options.folds - len(benches),
+            absent=_absent(benches),
+            study=study,
+            titles={name: contestant.title for name, contestant in CONTESTANTS.items()},
+            kinds={name: contestant.kind for name, contestant in CONTESTANTS.items()},
+            paper_metrics=PAPER_METRICS,
+            pooled_metrics=POOLED,
+            words=WORDS,
+            paper_table=PAPER_TABLE,
+            statistics=list(STATISTICS),
+            differences=[each for each in study.comparisons if each.p_holm < 0.05],
+            distributions=[str(name) for name in DISTRIBUTIONS],
+            summary=_summary(study),
+            versions=versions(),
+        )
+    )
+    write_text(benches[0].run / PAGE, text)
+    return benches[0].run / PAGE
+
+
+def _environment() -> Environment:
+    # Names of data sets and images come from outside: everything is escaped.
+    environment = Environment(
+        loader=PackageLoader("calcigraph"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "spread": _spread,
+        "interval": _interval,
+        "share": _share,
+        "number": _number,
+        "minutes": lambda seconds: _number(seconds / 60, 1),
+    }
+    return environment
+
+
+def _number(value: float, decimals: int = 3) -> str:
+    return "–" if math.isnan(value) else f"{value:.{decimals}f}"
+
+
+def _spread(value: Spread) -> str:
+    return f"{_number(value.mean)} ± {_number(value.sd)}"
+
+
+def _interval(value: Interval) -> str:
+    return f"{_number(value.value)} [{_number(value.low)}, {_number(value.high)}]"
+
+
+def _share(value: Share) -> str:
+    return "–" if value.n == 0 else f"{value.hits / value.n:.2f} ({value.hits} of {value.n})"
+
+
+def _count(cases: Sequence[object], name: object) -> int:
+    return sum(getattr(case, "distribution", None) == name for case in cases)
+
+
+def _absent(benches: Sequence[Bench]) -> list[tuple[int, list[str]]]:
+    """Folds that test no image of some class, with these classes."""
+    tested = [(b.fold.number, Counter(case.distribution for case in b.labelled("test"))) for b in benches]
+    missing = [(number, [str(name) for name in DISTRIBUTIONS if not seen[name]]) for number, seen in tested]
+    return [(number, names) for number, names in missing if names]
+
+
+def _summary(study: Study) -> list[str]:
+    """Say in words what the numbers say of the best graph model and the best of every other kind."""
+    said = []
+    best = {
+        kind: max(rows, key=lambda row: row.pooled["macro_auc"].value)
+        for kind in ("graph", "image", "geometry")
+        if (rows := [row for row in study.rows if CONTESTANTS[row.model].kind == kind])
+    }
+    for row in best.values():
+        said.append(f"{row.title}: macro AUC {_interval(row.pooled['macro_auc'])}.")
+    if "graph" in best:
+        graph = best.pop("graph").model
+        said += [_difference(study.comparisons, graph, row.model) for row in best.values()]
+    return said
+
+
+def _difference(comparisons: Sequence[Comparison], first: str, second: str) -> str:
+    each = next(
+        c for c in comparisons if c.statistic == "macro_auc" and {c.first, c.second} == {first, second}
+    )
+    value = each.difference if each.first == first else -each.difference
+    verdict = "a difference" if each.p_holm < 0.05 else "no difference that the test can tell from chance"
+    return (
+        f"{CONTESTANTS[first].title} less {CONTESTANTS[second].title}: {value:+.3f} of macro AUC, "
+        f"p = {each.p_holm:.3g} after Holm's correction: {verdict}."
+    )

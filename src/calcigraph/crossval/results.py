@@ -1,0 +1,157 @@
+"""What a study leaves on disk once every fold is answered: tables, numbers, figures, card and page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+import pandas as pd
+
+from calcigraph.crossval.bench import PREDICTIONS, Bench
+from calcigraph.crossval.budget import Budget, budget_of, histories
+from calcigraph.crossval.compare import Comparison, compare_models
+from calcigraph.crossval.contestants import CONTESTANTS
+from calcigraph.crossval.deletion import deletion_curve
+from calcigraph.crossval.figure5 import make_examples
+from calcigraph.crossval.graph_models import DELETION
+from calcigraph.crossval.table import PAPER_TABLE, Row, labels, make_row, probabilities
+from calcigraph.figures import confusion_matrix, deletion_curves, examples, learning_curves, roc_curves
+from calcigraph.io.tables import read_table, write_table, write_text
+from calcigraph.lexicon import DISTRIBUTIONS, RESEARCH_USE
+from calcigraph.metrics import confusion_matrix as count_confusions
+from calcigraph.results import to_json
+
+METRICS_FILE = "metrics.json"
+CARD_FILE = "MODEL_CARD.md"
+
+
+@dataclass(frozen=True)
+class Study:
+    """A finished study.
+
+    Attributes:
+        rows: one for each model, in the order of `CONTESTANTS`.
+        comparisons: of every pair.
+        deletions: graph model → curve of the deletion test.
+        budgets: one for each model.
+        figures: names of the files in `figures/`.
+    """
+
+    rows: tuple[Row, ...]
+    comparisons: tuple[Comparison, ...]
+    deletions: dict[str, pd.DataFrame]
+    budgets: tuple[Budget, ...]
+    figures: tuple[str, ...]
+
+
+def gather(benches: Sequence[Bench], models: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """Read the out-of-fold answers, model → table with every labelled image once, in the same order."""
+    return {
+        model: pd.concat(
+            [
+                read_table(b.folder / model / PREDICTIONS).astype({"image_id": str, "patient_id": str})
+                for b in benches
+            ],
+            ignore_index=True,
+        )
+        for model in models
+    }
+
+
+def write_results(benches: Sequence[Bench], models: Sequence[str]) -> Study:
+    """Judge all answers and write predictions.csv, metrics.json, figures and card; the page is `page.write_page`."""
+    run, options = benches[0].run, benches[0].options
+    answers = gather(benches, models)
+    write_table(run / PREDICTIONS, pd.concat(answers.values(), ignore_index=True))
+    first = next(iter(answers.values()))
+    comparisons = compare_models(
+        labels(first),
+        {model: probabilities(table) for model, table in answers.items()},
+        list(first["patient_id"]),
+        permutations=options.permutations,
+        seed=options.seed,
+        report=benches[0].reporter.compared,
+    )
+    deletions = {model: _deletion(benches, model) for model in models if CONTESTANTS[model].kind == "graph"}
+    study = Study(
+        rows=tuple(
+            make_row(model, table, bootstraps=options.bootstraps, seed=options.seed)
+            for model, table in answers.items()
+        ),
+        comparisons=tuple(comparisons),
+        deletions={model: curve for model, curve in deletions.items() if len(curve)},
+        budgets=tuple(budget_of(benches, model) for model in models),
+        figures=(),
+    )
+    write_text(run / METRICS_FILE, to_json(_numbers(study, benches)))
+    write_text(run / CARD_FILE, _card(study, benches))
+    figures = _draw(benches, answers, study)
+    return Study(study.rows, study.comparisons, study.deletions, study.budgets, figures)
+
+
+def _deletion(benches: Sequence[Bench], model: str) -> pd.DataFrame:
+    tables = [read_table(bench.folder / model / DELETION) for bench in benches]
+    options = benches[0].options
+    whole = pd.concat([each for each in tables if len(each)] or tables[:1], ignore_index=True)
+    return deletion_curve(whole, bootstraps=options.bootstraps, seed=options.seed)
+
+
+def _numbers(study: Study, benches: Sequence[Bench]) -> dict[str, object]:
+    dataset = benches[0].dataset
+    return {
+        "notice": RESEARCH_USE,
+        "dataset": {"name": dataset.name, "source": dataset.source, "images": len(dataset)},
+        "protocol": f"{len(benches)} folds by patient; pooled: out-of-fold answers, 95 % bootstrap by patient",
+        "models": [asdict(row) for row in study.rows],
+        "comparisons": [asdict(each) for each in study.comparisons],
+        "deletion": {model: curve.to_dict("list") for model, curve in study.deletions.items()},
+        "paper, another data set": [asdict(row) for row in PAPER_TABLE],
+    }
+
+
+def _draw(benches: Sequence[Bench], answers: Mapping[str, pd.DataFrame], study: Study) -> tuple[str, ...]:
+    """Draw what there is to draw; returns the files' names."""
+    folder = benches[0].run / "figures"
+    folder.mkdir(parents=True, exist_ok=True)
+    drawn = {}
+    for model, table in answers.items():
+        y, p = labels(table), probabilities(table)
+        counts = count_confusions(y, p.argmax(axis=1))
+        drawn[f"confusion_{model}.png"] = confusion_matrix(counts, DISTRIBUTIONS)
+        drawn[f"roc_{model}.png"] = roc_curves(y, p, DISTRIBUTIONS)
+    curves = {CONTESTANTS[m].title: histories(benches, m) for m in answers}
+    curves = {title: tables for title, tables in curves.items() if tables}
+    if curves:
+        drawn["learning_curves.png"] = learning_curves(curves)
+    if study.deletions:
+        titled = {CONTESTANTS[model].title: curve for model, curve in study.deletions.items()}
+        drawn["deletion.png"] = deletion_curves(titled)
+    if rows := make_examples(benches, answers):
+        drawn["examples.png"] = examples(rows)
+    for name, figure in drawn.items():
+        figure.savefig(folder / name)
+    return tuple(drawn)
+
+
+def _card(study: Study, benches: Sequence[Bench]) -> str:
+    dataset = benches[0].dataset
+    return "\n".join(
+        [
+            "# A study by cross-validation",
+            "",
+            f"**{RESEARCH_USE}**",
+            "",
+            f"The models in `fold_k/` were trained on parts of {dataset.name} ({len(dataset)} images) to judge a",
+            "method, and are not for use: `calcigraph train` makes a model from all of the data.",
+            "",
+            f"- Source of the data: {dataset.source}. Licence: {dataset.licence}.",
+            f"- {len(benches)} folds by patient (`splits.json`), every setting in `config.toml`.",
+            "- Macro one-vs-rest AUC over all out-of-fold answers, 95 % bootstrap interval by patient:",
+            *(
+                f"  - {row.title}: {at.value:.3f} [{at.low:.3f}, {at.high:.3f}]"
+                for row in study.rows
+                for at in (row.pooled["macro_auc"],)
+            ),
+            "",
+        ]
+    )

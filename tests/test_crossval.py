@@ -1,0 +1,271 @@
+"""A whole study on a tiny cohort: what it leaves, killed and resumed, refused."""
+
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import tomllib
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from calcigraph.crossval.table import PAPER_METRICS, labels, probabilities
+from calcigraph.errors import BadConfig, BadManifest, BadModel
+from calcigraph.io import read_dataset
+from calcigraph.lexicon import DISTRIBUTIONS
+from calcigraph.metrics import bootstrap, scores
+from calcigraph.training import Workers
+from tiny_study import MODELS, OPTIONS, HeardStudy, study
+from tiny_training import Killed
+
+NUMBERS = ("predictions.csv", "metrics.json", "splits.json", "MODEL_CARD.md")
+
+
+def numbers(run):
+    return {name: (run / name).read_bytes() for name in NUMBERS}
+
+
+@pytest.fixture(scope="module")
+def finished(tiny_cohort, tmp_path_factory):
+    run = tmp_path_factory.mktemp("study")
+    result, heard = study(tiny_cohort, run)
+    return run, result, heard
+
+
+def test_every_labelled_image_is_answered_once_by_models_that_did_not_see_its_patient(finished, tiny_cohort):
+    run, _, heard = finished
+    assert heard.folds == [(k, model, False) for k in (1, 2) for model in MODELS]
+    table = pd.read_csv(run / "predictions.csv")
+    labelled = [case for case in read_dataset(tiny_cohort).cases if case.distribution is not None]
+    for _, own in table.groupby("model"):
+        assert sorted(own["image_id"]) == sorted(case.image_id for case in labelled)
+    assert np.allclose(probabilities(table).sum(axis=1), 1, atol=1e-5)
+    folds = json.loads((run / "splits.json").read_text())["folds"]
+    for fold in folds:
+        trained = json.loads((run / f"fold_{fold['number']}" / "default" / "splits.json").read_text())
+        assert set(trained["validation"]) == set(fold["validation"]) and not set(fold["test"]) & set(
+            fold["validation"]
+        )
+        tested = table[table["fold"] == fold["number"]]["patient_id"]
+        assert set(tested) <= set(fold["test"])
+
+
+def test_the_tables_are_those_of_the_answers(finished):
+    run, result, _ = finished
+    table = pd.read_csv(run / "predictions.csv")
+    said = json.loads((run / "metrics.json").read_text())
+    assert said["notice"].startswith("Research use only")
+    for row in result.rows:
+        own = table[table["model"] == row.model]
+        folds = [scores(labels(part), probabilities(part)) for _, part in own.groupby("fold")]
+        for name in PAPER_METRICS:
+            values = [getattr(fold, name) for fold in folds]
+            assert row.folds[name].mean == pytest.approx(np.mean(values))
+            assert row.folds[name].sd == pytest.approx(np.std(values, ddof=1))
+        pooled = bootstrap(labels(own), probabilities(own), list(own["patient_id"]), seed=3, repeats=20)
+        assert row.pooled == pooled
+        assert sum(share.n for share in row.sensitivity.values()) == 12
+        hits = sum(share.hits for share in row.sensitivity.values())
+        assert hits / 12 == pytest.approx(row.pooled["accuracy"].value)
+    assert [row["model"] for row in said["models"]] == list(MODELS)
+    assert len(said["paper, another data set"]) == 5
+
+
+def test_the_page_shows_everything(finished):
+    run, result, _ = finished
+    page = (run / "report.html").read_text()
+    assert page.count("Research use only") >= 1 and "another data set" in page
+    for row in result.rows:
+        assert row.title in page
+    pictures = re.findall(r'src="(figures/[^"]+)"', page)
+    assert sorted(Path(name).name for name in pictures) == sorted(result.figures)
+    assert all((run / name).stat().st_size > 1000 for name in pictures)
+    assert {"examples.png", "deletion.png", "learning_curves.png"} <= set(result.figures)
+    links = re.findall(r'href="([^"#:]+)"', page)
+    assert links and all((run / name).exists() for name in links)
+    assert str(run) not in page and "<script" not in page
+
+
+def test_moments_are_not_kept_and_nothing_is_pickled(finished):
+    run, _, _ = finished
+    assert not list(run.glob("fold_*/mobilenetv2/state.safetensors"))
+    assert list(run.glob("fold_*/mobilenetv2/best.safetensors"))
+    assert not list(run.rglob("*.pkl")) and not list(run.rglob("*.pt"))
+
+
+def test_a_finished_study_repeats_nothing(finished, tiny_cohort):
+    run, _, _ = finished
+    before = numbers(run)
+    _, heard = study(tiny_cohort, run)
+    assert all(kept for _, _, kept in heard.folds) and not heard.epochs and numbers(run) == before
+
+
+def test_a_model_can_be_added_later(tiny_cohort, tmp_path):
+    study(tiny_cohort, tmp_path, models=("constant",))
+    result, heard = study(tiny_cohort, tmp_path, models=("constant", "mobilenetv2"))
+    assert [kept for _, model, kept in heard.folds if model == "constant"] == [True, True]
+    assert [row.model for row in result.rows] == ["mobilenetv2", "constant"]
+
+
+def test_folds_can_follow_later(tiny_cohort, tmp_path):
+    models = ("constant",)
+    study(tiny_cohort, tmp_path, models=models, options=replace(OPTIONS, first_folds=1))
+    assert "1 of 2 folds" in (tmp_path / "report.html").read_text()
+    result, heard = study(tiny_cohort, tmp_path, models=models)
+    assert heard.folds == [(1, "constant", True), (2, "constant", False)]
+    assert "1 of 2 folds" not in (tmp_path / "report.html").read_text()
+    assert sum(share.n for share in result.rows[0].sensitivity.values()) == 12
+
+
+KILLS = (
+    "fold 1, default: detect 9/13",
+    "fold 1, default: describe epoch 0",
+    "fold 1, default: answered",
+    "fold 1, mobilenetv2: shrink 5/13",
+    "fold 1, mobilenetv2: mobilenetv2 epoch 0",
+    "fold 1, geometry: encode 3/12",
+    "fold 2, default: distribution epoch 0",
+    "fold 2, default: encode 4/6",
+    "fold 2, rule: answered",
+)
+
+
+def test_killed_again_and_again_it_repeats_no_finished_fold_and_ends_with_the_same_numbers(
+    finished, tiny_cohort, tmp_path
+):
+    answered = []
+    for kill_at in KILLS:
+        heard = HeardStudy(kill_at)
+        with pytest.raises(Killed):
+            study(tiny_cohort, tmp_path, heard=heard)
+        answered += [(fold, model) for fold, model, before in heard.folds if not before]
+        assert not (tmp_path / "metrics.json").exists()
+    _, heard = study(tiny_cohort, tmp_path)
+    answered += [(fold, model) for fold, model, before in heard.folds if not before]
+    assert answered == [(k, model) for k in (1, 2) for model in MODELS]
+    assert numbers(tmp_path) == numbers(finished[0])
+
+
+def killed_at_random(cohort, run, moments, *, most):
+    """Run a study in a process of its own, killed outright at random moments; returns how often."""
+    program = [sys.executable, str(Path(__file__).with_name("tiny_study.py")), str(cohort), str(run)]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    kills, done = 0, {}
+    while True:
+        process = subprocess.Popen(program, env=environment)
+        try:
+            process.wait(timeout=moments.uniform(3, 10) if kills < most else 600)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            kills += 1
+        now = {path: path.stat().st_mtime_ns for path in run.glob("fold_*/*/predictions.csv")}
+        assert done.items() <= now.items()  # what was finished was not made again
+        done = now
+        if process.returncode == 0:
+            return kills
+
+
+@pytest.mark.long
+def test_killed_outright_at_ten_random_moments_it_ends_with_the_same_numbers(finished, tiny_cohort, tmp_path):
+    moments, kills, number = random.Random(5), 0, 0
+    while kills < 10:
+        number += 1
+        kills += killed_at_random(tiny_cohort, tmp_path / str(number), moments, most=10 - kills)
+        assert numbers(tmp_path / str(number)) == numbers(finished[0])
+        assert number < 10
+
+
+def test_other_options_or_data_in_the_same_folder_are_refused(finished, tiny_cohort):
+    run, _, _ = finished
+    before = numbers(run)
+    for other in (replace(OPTIONS, seed=4), replace(OPTIONS, image_size_px=80)):
+        with pytest.raises(BadModel, match="other data or options") as caught:
+            study(tiny_cohort, run, options=other)
+        assert "\n" not in str(caught.value)
+    assert numbers(run) == before
+
+
+def test_what_cannot_be_studied_is_refused_in_one_line(tiny_cohort, tmp_path):
+    with pytest.raises(BadConfig, match=r"model 'vgg'; allowed: paper, default"):
+        study(tiny_cohort, tmp_path, models=("vgg",))
+    with pytest.raises(BadManifest, match="11 patients for 12 folds"):
+        study(tiny_cohort, tmp_path / "folds", models=("constant",), options=replace(OPTIONS, folds=12))
+    with pytest.raises(BadConfig, match="folds 1; allowed: 2 or more"):
+        replace(OPTIONS, folds=1)
+
+
+def test_the_settings_are_all_in_the_run_folder(finished):
+    run, _, _ = finished
+    said = tomllib.loads((run / "config.toml").read_text())
+    assert said["models"] == list(MODELS) and said["folds"] == 2
+    assert said["image_training"] == asdict(OPTIONS.image_training)
+    record = json.loads((run / "run.json").read_text())
+    assert record["seconds"] > 0 and record["versions"]["torch"]
+
+
+@pytest.mark.long
+def test_every_contestant_takes_part(tiny_cohort, tmp_path):
+    pytest.importorskip("monai")
+    models = ("paper", "default-finetuned", "resnet50", "densenet121", "efficientnet-b7")
+    result, _ = study(tiny_cohort, tmp_path, models=models)
+    assert [row.model for row in result.rows] == list(models)
+    assert set(result.deletions) == {"paper", "default-finetuned"}
+
+
+def test_a_detector_is_kept_where_no_calcification_is_known(finished, tiny_cohort, tmp_path):
+    model = str(finished[0] / "fold_1" / "default" / "model")
+    options = replace(OPTIONS, detector=model)
+    _, heard = study(tiny_cohort, tmp_path, models=("default",), options=options)
+    stages = ("pretraining", "distribution")
+    assert heard.epochs == [
+        f"fold {k}, default: {stage} epoch {e}" for k in (1, 2) for stage in stages for e in (0, 1)
+    ]
+    assert "the detector is that of the model" in (tmp_path / "report.html").read_text()
+
+
+@pytest.mark.long
+def test_an_image_network_trains_on_two_devices_within_a_study(tiny_cohort, tmp_path):
+    pytest.importorskip("lightning.fabric")
+    result, heard = study(tiny_cohort, tmp_path, models=("mobilenetv2",), workers=Workers(devices=2))
+    assert [row.model for row in result.rows] == ["mobilenetv2"]
+    assert heard.epochs == [f"fold {k}, mobilenetv2: mobilenetv2 epoch {e}" for k in (1, 2) for e in (0, 1)]
+
+
+def test_the_command(tiny_cohort, tmp_path, capsys, monkeypatch):
+    from calcigraph.cli import main
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["calcigraph", "crossval", str(tiny_cohort), *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return ended.value.code, capsys.readouterr()
+
+    (tmp_path / "paper.toml").write_text('preset = "paper"\n[patch_training]\nepochs = 7\n')
+    settings = ("--config", str(tmp_path / "paper.toml"))
+    code, said = run("--out", str(tmp_path), "--folds", "3", "--models", "constant", *settings)
+    assert not code and "constant answer" in said.out and "Research use only" in said.out and not said.err
+    assert (tmp_path / "report.html").exists()
+    kept = tomllib.loads((tmp_path / "config.toml").read_text())
+    assert kept["paper"]["patch_training"]["epochs"] == 7
+    assert kept["default"]["patch_training"]["epochs"] != 7
+    for words in (
+        ("--models", "vgg"),
+        ("--folds", "1"),
+        ("--pretrained", "resnet50"),
+        ("--devices", "0"),
+        ("--strategy", "magic"),
+    ):
+        code, said = run("--out", str(tmp_path / "other"), *words)
+        assert code == 2 and said.err.count("\n") == 1 and "allowed:" in said.err
+
+
+def test_classes_of_the_lexicon_are_the_columns(finished):
+    _, result, _ = finished
+    assert all(tuple(row.sensitivity) == DISTRIBUTIONS for row in result.rows)
