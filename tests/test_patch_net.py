@@ -8,7 +8,7 @@ from torch import nn
 from calcigraph.config import default, paper
 from calcigraph.models import ConfirmNet, DescribeNet, build_networks, predict_patches
 from calcigraph.models.inverted_residual import InvertedResidual, folded, inverted_residuals
-from calcigraph.models.patch_net import ResidualBlock
+from calcigraph.models.patch_net import SCREEN, ResidualBlock
 
 
 def nets(config):
@@ -39,8 +39,12 @@ def test_shapes_ranges_and_weights(config):
     assert ((probability > 0) & (probability < 1)).all()
     assert features.shape == (5, 64)
     assert (features >= 0).all()
-    for net, least, most in ((confirm, 20_000, 40_000), (describe, 50_000, 110_000)):
-        assert net(torch.as_tensor(patches_of(5, channels))).shape == (5,)
+    members = config.confirm.members
+    for net, wide, least, most in (
+        (confirm, members, members * 20_000, members * 40_000),
+        (describe, 1, 50_000, 110_000),
+    ):
+        assert net(torch.as_tensor(patches_of(5, channels))).shape == (5, wide)
         assert least < sum(p.numel() for p in net.parameters()) < most
 
 
@@ -62,8 +66,21 @@ def test_prediction_is_the_plain_network_in_inference_mode(which):
     np.testing.assert_allclose(answers, predict_patches(net, patches, batch=512), atol=1e-5, rtol=1e-4)
 
 
+def test_the_others_are_asked_only_where_the_first_is_in_doubt():
+    net = warm(ConfirmNet(channels=2, members=3), 2).eval()
+    patches = torch.as_tensor(patches_of(40))
+    with torch.no_grad():
+        logits = net(patches)
+        net.members[0][-1].bias -= logits[:, 0].median() + 3.9  # half of the first's logits below -3.9
+        logits, answers = net(patches), net.answer(patches)
+    worth = torch.sigmoid(logits[:, 0]) >= SCREEN
+    assert 5 < worth.sum() < 35
+    torch.testing.assert_close(answers[worth], torch.sigmoid(logits[worth].mean(dim=1)))
+    torch.testing.assert_close(answers[~worth], torch.sigmoid(logits[~worth, 0]))
+
+
 def test_folding_leaves_no_normalisation_and_the_original_alone():
-    net = ConfirmNet(channels=1)
+    net = ConfirmNet(channels=1, members=2)
     assert not any(isinstance(part, nn.BatchNorm2d) for part in folded(net).modules())
     assert any(isinstance(part, nn.BatchNorm2d) for part in net.modules())
 

@@ -15,7 +15,7 @@ from calcigraph.simulate.calcification import Calcification, Kind
 from calcigraph.simulate.patterns import place_lesion
 from calcigraph.simulate.plan import TWIN_IMAGES
 from calcigraph.simulate.projection import project_breast
-from calcigraph.simulate.render import TRUTH_COLUMNS, lesion_outline, render_view
+from calcigraph.simulate.render import TRUTH_COLUMNS, expose_view, finish_view, lesion_outline
 from calcigraph.simulate.tissue import outline_mask
 
 QUIET = Acquisition(
@@ -41,7 +41,8 @@ def round_one(centre_mm, *, diameter_mm=0.4, attenuation_per_mm=4.0, kind=Kind.L
 
 def render(breast, calcifications, *, view=View.CC, laterality=Laterality.LEFT, machine=QUIET, seed=0):
     rng = np.random.default_rng(seed)
-    return render_view(breast, calcifications, view=view, laterality=laterality, machine=machine, rng=rng)
+    exposure = expose_view(breast, view=view, machine=machine, rng=rng)
+    return finish_view(exposure, calcifications, laterality=laterality)
 
 
 def mask_of(breast, view, laterality, *, machine=QUIET, seed=0):

@@ -233,7 +233,7 @@ def spots(n=160):
 
 
 @pytest.mark.parametrize(
-    "make", [lambda: ConfirmNet(channels=1), lambda: DescribeNet(channels=1, visual_dim=8)]
+    "make", [lambda: ConfirmNet(channels=1, members=2), lambda: DescribeNet(channels=1, visual_dim=8)]
 )
 def test_patches_are_learnt(make, tmp_path):
     torch.manual_seed(0)
@@ -252,7 +252,7 @@ def test_too_few_patients_to_hold_any_out(patients, tmp_path):
     recipe = TrainingConfig(epochs=2, batch_size=4)
     names = [f"p{i % patients}" for i in range(8)]
     result = train_patch_network(
-        ConfirmNet(channels=1), patches, y, names, recipe=recipe, seed=0, run_dir=tmp_path
+        ConfirmNet(channels=1, members=2), patches, y, names, recipe=recipe, seed=0, run_dir=tmp_path
     )
     assert np.isnan(result.history[0].validation_score)
     assert result.best.epoch == 1

@@ -23,12 +23,14 @@ from calcigraph.io.truth import truth_path, write_truth
 from calcigraph.lexicon import View
 from calcigraph.simulate.acquire import ACQUISITIONS, Acquisition, draw_acquisition
 from calcigraph.simulate.anatomy import grow_breast
+from calcigraph.simulate.calcification import Calcification
 from calcigraph.simulate.dicom import write_dicom
 from calcigraph.simulate.look_alikes import place_look_alikes, place_satellites
 from calcigraph.simulate.outlined import simulate_outlined
 from calcigraph.simulate.patterns import place_lesion
 from calcigraph.simulate.plan import Plan, PlannedCase
-from calcigraph.simulate.render import SimulatedView, render_view
+from calcigraph.simulate.render import Exposure, SimulatedView, expose_view, finish_view
+from calcigraph.simulate.visible import make_visible
 
 FORMATS = ("dicom", "png")
 
@@ -67,7 +69,7 @@ class CohortOptions:
 
 
 def simulate_case(case: PlannedCase, options: CohortOptions) -> list[SimulatedView]:
-    """Simulate every view of one case."""
+    """Simulate every view of one case; the lesion is made visible on the first, and is the same on the others."""
     if case.outlines:
         return _simulate_outlined(case, options)
     rng = np.random.default_rng([options.seed, case.number])
@@ -77,10 +79,9 @@ def simulate_case(case: PlannedCase, options: CohortOptions) -> list[SimulatedVi
     if case.distribution is not None:
         lesion = place_lesion(breast, case.distribution, rng)
         calcifications += lesion + place_satellites(breast, lesion, rng)
-    return [
-        render_view(breast, calcifications, view=view, laterality=case.laterality, machine=machine, rng=rng)
-        for view in case.views
-    ]
+    exposures = [expose_view(breast, view=view, machine=machine, rng=rng) for view in case.views]
+    calcifications = _seen_on(exposures[0], calcifications, rng)
+    return [finish_view(exposure, calcifications, laterality=case.laterality) for exposure in exposures]
 
 
 def _simulate_outlined(case: PlannedCase, options: CohortOptions) -> list[SimulatedView]:
@@ -90,17 +91,19 @@ def _simulate_outlined(case: PlannedCase, options: CohortOptions) -> list[Simula
     rng, machine = np.random.default_rng([options.seed, case.number]), case_machine(case, options)
     seeds = [[options.seed, case.number, 2 + place] for place in range(len(case.views))]
     breast, shown = simulate_outlined(case, seeds, rng)
-    return [
-        render_view(
-            breast,
-            calcifications,
-            view=view,
-            laterality=case.laterality,
-            machine=machine,
-            rng=np.random.default_rng(seed),
-        )
-        for view, calcifications, seed in zip(case.views, shown, seeds, strict=True)
-    ]
+    views = []
+    for view, calcifications, seed in zip(case.views, shown, seeds, strict=True):
+        exposure = expose_view(breast, view=view, machine=machine, rng=np.random.default_rng(seed))
+        seen = _seen_on(exposure, calcifications, rng)
+        views.append(finish_view(exposure, seen, laterality=case.laterality))
+    return views
+
+
+def _seen_on(
+    exposure: Exposure, calcifications: list[Calcification], rng: np.random.Generator
+) -> list[Calcification]:
+    snr = exposure.signal_to_noise(exposure.shadows(calcifications))
+    return make_visible(calcifications, snr, rng)
 
 
 def case_machine(case: PlannedCase, options: CohortOptions) -> Acquisition:

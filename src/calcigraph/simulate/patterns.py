@@ -21,9 +21,6 @@ from calcigraph.simulate.extent import MARGINS_MM, Extent, draw_count, draw_exte
 Draw = Callable[[Anatomy, Extent, int, np.random.Generator], Points]
 """(breast, extent, count, rng) → (count, 3) points of about that extent."""
 
-CLEARLY_SEEN = 6
-"""So many calcifications of a lesion are large and dense enough to be seen: nobody labels what nobody sees."""
-
 PLACES = 12
 """So many places in the breast are tried; the lesion goes where most of it is inside."""
 
@@ -41,9 +38,6 @@ def make_lesion(centres_mm: Points, rng: np.random.Generator) -> list[Calcificat
     attenuation = float(np.exp(rng.uniform(np.log(0.5), np.log(2.0))))
     diameters = draw_diameters(len(centres_mm), median_mm=median, rng=rng)
     attenuations = attenuation * rng.uniform(0.7, 1.3, len(centres_mm))
-    seen = rng.permutation(len(centres_mm))[:CLEARLY_SEEN]
-    diameters[seen] = np.maximum(diameters[seen], 0.25)
-    attenuations[seen] = np.maximum(attenuations[seen], 0.8)
     return [
         make_calcification(centre, diameter, density, Kind.LESION, rng)
         for centre, diameter, density in zip(centres_mm, diameters, attenuations, strict=True)

@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 
 from calcigraph.lexicon import Laterality, View
-from calcigraph.records import FloatImage, Points
+from calcigraph.records import FloatImage, Mask, Points
 from calcigraph.simulate.acquire import Acquisition, expose, process
 from calcigraph.simulate.anatomy import Anatomy
 from calcigraph.simulate.calcification import Calcification, Kind
 from calcigraph.simulate.projection import Projection, project_breast
-from calcigraph.simulate.shadow import cast_shadow, observer_snr
+from calcigraph.simulate.shadow import Window, cast_shadow, observer_snr
 from calcigraph.simulate.tissue import attenuation_map, outline_mask
 
 TRUTH_COLUMNS = ("row_px", "col_px", "diameter_mm", "kind", "snr")
@@ -41,23 +41,47 @@ class SimulatedView:
     outline_px: Points
 
 
-def render_view(
-    breast: Anatomy,
-    calcifications: Sequence[Calcification],
-    *,
-    view: View,
-    laterality: Laterality,
-    machine: Acquisition,
-    rng: np.random.Generator,
-) -> SimulatedView:
-    """Project, expose and process one view; right breasts have their chest wall at the right."""
+@dataclass(frozen=True)
+class Exposure:
+    """A view before its calcifications: where the breast lies, and the exposed image, (rows, cols) attenuation."""
+
+    projection: Projection
+    machine: Acquisition
+    mask: Mask
+    exposed: FloatImage
+
+    def shadows(self, calcifications: Sequence[Calcification]) -> list[tuple[FloatImage, Window] | None]:
+        """Cast the shadow of each; None for what is not wholly on the image."""
+        shape = (self.exposed.shape[0], self.exposed.shape[1])
+        return [cast_shadow(one, self.projection, self.machine, shape) for one in calcifications]
+
+    def signal_to_noise(self, shadows: Sequence[tuple[FloatImage, Window] | None]) -> list[float]:
+        """Return how well each can be seen (`shadow.observer_snr`), 0 for what is not wholly on the image."""
+        pitch = self.machine.spacing_mm
+        return [0.0 if one is None else observer_snr(*one, self.exposed, pitch) for one in shadows]
+
+
+def expose_view(breast: Anatomy, *, view: View, machine: Acquisition, rng: np.random.Generator) -> Exposure:
+    """Project and expose one view of a breast without calcifications."""
     projection = project_breast(breast, view, rng)
-    pitch = machine.spacing_mm
-    mask = outline_mask(projection, pitch)
-    exposed = expose(attenuation_map(breast, projection, pitch, rng), mask, machine, rng)
-    snr = _add_shadows(exposed, calcifications, projection, machine)
-    pixels = process(exposed, mask, machine)
-    truth = _truth(calcifications, snr, projection, pitch, mask.shape)
+    mask = outline_mask(projection, machine.spacing_mm)
+    attenuation = attenuation_map(breast, projection, machine.spacing_mm, rng)
+    return Exposure(projection, machine, mask, expose(attenuation, mask, machine, rng))
+
+
+def finish_view(
+    exposure: Exposure, calcifications: Sequence[Calcification], *, laterality: Laterality
+) -> SimulatedView:
+    """Add calcifications and process as a vendor does; right breasts have their chest wall at the right."""
+    pitch, view = exposure.machine.spacing_mm, exposure.projection.view
+    shadows = exposure.shadows(calcifications)
+    snr = exposure.signal_to_noise(shadows)
+    exposed = exposure.exposed.copy()
+    for one in shadows:
+        if one is not None:
+            exposed[one[1]] += one[0]
+    pixels = process(exposed, exposure.mask, exposure.machine)
+    truth = _truth(calcifications, snr, exposure.projection, pitch, exposed.shape)
     outline = lesion_outline(truth, pitch)
     if laterality is Laterality.RIGHT:
         pixels = np.ascontiguousarray(pixels[:, ::-1])
@@ -76,19 +100,6 @@ def lesion_outline(truth: pd.DataFrame, spacing_mm: float, *, margin_mm: float =
     ring = np.stack([np.sin(turn), np.cos(turn)], axis=1) * margin_mm / spacing_mm
     points = (lesion[["row_px", "col_px"]].to_numpy()[:, None] + ring).reshape(-1, 2)
     return np.asarray(cv2.convexHull(points.astype(np.float32))[:, 0], dtype=np.float64)
-
-
-def _add_shadows(
-    exposed: FloatImage, calcifications: Sequence[Calcification], projection: Projection, machine: Acquisition
-) -> list[float]:
-    """Add the shadow of every calcification to the exposed image; return how well each can be seen."""
-    shape = (exposed.shape[0], exposed.shape[1])
-    cast = [cast_shadow(calcification, projection, machine, shape) for calcification in calcifications]
-    snr = [0.0 if one is None else observer_snr(*one, exposed, machine.spacing_mm) for one in cast]
-    for one in cast:
-        if one is not None:
-            exposed[one[1]] += one[0]
-    return snr
 
 
 def _truth(

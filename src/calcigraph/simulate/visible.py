@@ -1,0 +1,59 @@
+"""Lesions that a reader would have seen: nobody labels what nobody sees."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from calcigraph.simulate.calcification import Calcification, Kind
+
+SEEN_SNR = 5.0
+"""Rose's criterion; see `shadow.observer_snr`."""
+
+SEEN_AT_LEAST = 6
+SEEN_SHARE = (0.35, 0.95)
+"""Of the calcifications of a lesion so large a share can be seen, and so many at least where there are as many."""
+
+DENSEST_PER_MM = 2.2
+"""Attenuation above tissue of the densest calcifications near 20 keV: hydroxyapatite has 1.7 to 3 per mm, by its
+purity (NIST XCOM, for 3.16 g/cm³)."""
+
+LARGER_AT_MOST = 1.8
+
+
+def make_visible(
+    calcifications: Sequence[Calcification], snr: Sequence[float], rng: np.random.Generator
+) -> list[Calcification]:
+    """Make a lesion denser, and where that is not enough larger, until its share can be seen.
+
+    Args:
+        calcifications: of a view; those of other kinds stay as they are, and a lesion seen well stays too.
+        snr: of each on that view, which grows with its density.
+        rng: draws the share.
+    """
+    members = [place for place, one in enumerate(calcifications) if one.kind is Kind.LESION]
+    if not members:
+        return list(calcifications)
+    seen = np.sort(np.asarray(snr)[members])[::-1]
+    wanted = int(
+        np.clip(round(rng.uniform(*SEEN_SHARE) * len(seen)), min(SEEN_AT_LEAST, len(seen)), len(seen))
+    )
+    short = SEEN_SNR / max(float(seen[wanted - 1]), 0.1)
+    if short <= 1:
+        return list(calcifications)
+    density = float(np.median([calcifications[place].attenuation_per_mm for place in members]))
+    denser = float(np.clip(DENSEST_PER_MM / density, 1, short))
+    # The signal of a small calcification grows with its volume.
+    larger = min((short / denser) ** (1 / 3), LARGER_AT_MOST)
+    return [_grown(one, denser, larger) if one.kind is Kind.LESION else one for one in calcifications]
+
+
+def _grown(one: Calcification, denser: float, larger: float) -> Calcification:
+    return replace(
+        one,
+        offsets_mm=one.offsets_mm * larger,
+        radii_mm=one.radii_mm * larger,
+        attenuation_per_mm=min(one.attenuation_per_mm * denser, 1.3 * DENSEST_PER_MM),
+    )
