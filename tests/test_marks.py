@@ -17,7 +17,7 @@ from calcigraph.simulate.anatomy import grow_breast
 from calcigraph.simulate.marks import DetectorTraits, Range, mark_view, signal_to_noise
 from calcigraph.simulate.patterns import place_lesion
 from calcigraph.training import augment_graph
-from calcigraph.training.members import MemberSupervision
+from calcigraph.training.members import member_surprise
 from calcigraph.training.points import draw_graph, draw_graphs
 
 KEEN = DetectorTraits(
@@ -78,12 +78,14 @@ def test_members_are_supervised_and_travel_through_augmentation():
     graph = draw_graph(Distribution.GROUPED, default(), DetectorTraits(), np.random.default_rng(2))
     varied = augment_graph(graph, rng=np.random.default_rng(0), config=default().graph)
     assert varied.member.shape == (len(varied.pos),)
-    supervised = MemberSupervision(build_networks(default()).distribution)
-    supervised(Batch.from_data_list([graph, varied]))
-    assert supervised.surprise > 0
-    del graph.member
-    supervised(Batch.from_data_list([graph]))
-    assert supervised.surprise == 0
+    net = build_networks(default()).distribution
+    with member_surprise(net) as surprise:
+        net(Batch.from_data_list([graph, varied]))
+        assert surprise() > 0
+        del graph.member
+        net(Batch.from_data_list([graph]))
+        assert surprise() == 0
+    assert not net._forward_pre_hooks and not net.readout.member._forward_hooks
 
 
 def test_the_shape_of_a_lesion_is_that_of_its_members():

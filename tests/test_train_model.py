@@ -34,9 +34,9 @@ def one_line(caught):
 @pytest.mark.parametrize("name", CONFIGS)
 def test_end_to_end(name, trained, tiny_cohort):
     run, heard, model = trained(name)
-    expected = [
-        f"{n} epoch {e}" for n in ("confirm-first", "confirm", "describe", "distribution") for e in (0, 1)
-    ]
+    pretraining = ["pretraining"] if name == "default" else []
+    stages = ["confirm-first", "confirm", "describe", *pretraining, "distribution"]
+    expected = [f"{stage} epoch {e}" for stage in stages for e in (0, 1)]
     assert heard.epochs == expected
     assert heard.words[0] == "detect 0/13" and "graphs 12/12" in heard.words
     assert read_config(run / "config.toml") == CONFIGS[name]
@@ -108,7 +108,7 @@ def test_a_detector_is_kept(trained, tiny_cohort, tmp_path):
     config = replace(CONFIGS["default"], seed=9, graph_training=recipe)
     heard = Heard()
     model = train_model(read_dataset(tiny_cohort), config, tmp_path, detector=kept, reporter=heard)
-    assert heard.epochs == ["distribution epoch 0"]
+    assert heard.epochs == ["pretraining epoch 0", "pretraining epoch 1", "distribution epoch 0"]
     for name in ("confirm", "describe"):
         old, new = (getattr(load_model(at / "model")[1], name).state_dict() for at in (run, tmp_path))
         assert all(np.array_equal(old[key], new[key]) for key in old)

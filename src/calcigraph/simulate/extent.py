@@ -2,7 +2,7 @@
 
 The outlines are those of calcification lesions in DDSM (Heath et al., IWDM 2000), half of its cases: 253 grouped,
 60 linear, 76 segmental and 27 regional. Sides are those of the minimum-area rectangle. The one diffuse outline says
-nothing; diffuse takes shares of the breast, so that its median is near that of all DDSM, 74 × 38 mm.
+nothing: diffuse covers most of the breast, as the atlas says, and is larger than DDSM's median of 74 × 38 mm.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from calcigraph.graph import CalcificationGraph, Frame, assemble, frame_of
 from calcigraph.metrics import multiclass_auc
 from calcigraph.models import DistributionNet, focal_loss
 from calcigraph.training.loop import Examples, FitResult, fit
-from calcigraph.training.members import MemberSupervision
+from calcigraph.training.members import member_surprise
 from calcigraph.training.sampling import split_patients
 from calcigraph.training.state import EpochReport
 
@@ -185,24 +185,25 @@ def fit_graphs(
     report: Callable[[EpochReport], None] | None = None,
 ) -> FitResult:
     """Fit by the focal loss of the graphs and, where it is known, which nodes are the lesion's; see `loop.fit`."""
-    supervised = MemberSupervision(net)
-
-    def loss(logits: Tensor, target: Tensor) -> Tensor:
-        value = focal_loss(logits, target, gamma=recipe.focal_gamma, output=net.output)
-        return value + supervised.surprise if supervised.training else value
 
     def score(target: NDArray[np.int64], logits: NDArray[np.float32]) -> float:
         return multiclass_auc(target, net.probabilities(torch.as_tensor(logits)).numpy(), average="macro")
 
-    return fit(
-        supervised,
-        training,
-        validation,
-        recipe=recipe,
-        seed=seed,
-        run_dir=run_dir,
-        loss=loss,
-        score=score,
-        device=device,
-        report=report,
-    )
+    with member_surprise(net) as surprise:
+
+        def loss(logits: Tensor, target: Tensor) -> Tensor:
+            value = focal_loss(logits, target, gamma=recipe.focal_gamma, output=net.output)
+            return value + surprise().to(value.device) if net.training else value
+
+        return fit(
+            net,
+            training,
+            validation,
+            recipe=recipe,
+            seed=seed,
+            run_dir=run_dir,
+            loss=loss,
+            score=score,
+            device=device,
+            report=report,
+        )

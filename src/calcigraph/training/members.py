@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
 import torch
 from torch import Tensor, nn
-from torch_geometric.data import Batch
 
 from calcigraph.models import DistributionNet
 from calcigraph.models.member_readout import MemberReadout
@@ -13,25 +16,29 @@ MEMBER_WEIGHT = 0.5
 """Weight of the mean surprise of the nodes beside the loss of the graphs."""
 
 
-class MemberSupervision(nn.Module):
-    """A graph network that also notes how well it told the lesion's nodes from others, where that is known.
+@contextmanager
+def member_surprise(net: DistributionNet) -> Iterator[Callable[[], Tensor]]:
+    """Listen to a network; yields what says how well it told the lesion's nodes from others in its last batch.
 
-    Shapes:
-        a batch, with `member` (n,) in [0, 1] or without → logits (b, 5), as the network gives.
+    That is the weighted cross-entropy of membership, a scalar: 0 where the batch has no `member` (n,) in [0, 1], no
+    nodes, or the network has no `MemberReadout`.
     """
+    noted: dict[str, Any] = {}
+    hooks = [net.register_forward_pre_hook(lambda _, given: noted.update(batch=given[0]))]
+    if isinstance(net.readout, MemberReadout):
+        hooks.append(
+            net.readout.member.register_forward_hook(lambda _, given, logit: noted.update(logit=logit))
+        )
 
-    def __init__(self, net: DistributionNet) -> None:
-        super().__init__()
-        self.net = net
-        self.surprise = torch.zeros(())
+    def surprise() -> Tensor:
+        batch, logit = noted.get("batch"), noted.get("logit")
+        if batch is None or logit is None or "member" not in batch or len(logit) == 0:
+            return torch.zeros(())
+        loss = nn.functional.binary_cross_entropy_with_logits(logit.squeeze(1), batch.member)
+        return MEMBER_WEIGHT * loss
 
-    def forward(self, batch: Batch) -> Tensor:
-        """Logits (b, 5); leaves `surprise`, the weighted cross-entropy of membership, 0 where nothing is known."""
-        h = self.net.node_features(batch)
-        self.surprise = h.new_zeros(())
-        if "member" in batch and len(h) and isinstance(self.net.readout, MemberReadout):
-            logits = self.net.readout.membership(h)
-            self.surprise = MEMBER_WEIGHT * nn.functional.binary_cross_entropy_with_logits(
-                logits, batch.member
-            )
-        return self.net.read_out(h, batch)
+    try:
+        yield surprise
+    finally:
+        for hook in hooks:
+            hook.remove()
