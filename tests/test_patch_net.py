@@ -67,11 +67,12 @@ def test_prediction_is_the_plain_network_in_inference_mode(which):
 
 
 def test_the_others_are_asked_only_where_the_first_is_in_doubt():
-    net = warm(ConfirmNet(channels=2, members=3), 2).eval()
-    patches = torch.as_tensor(patches_of(40))
+    net = ConfirmNet(channels=2, members=3).eval()
+    patches = torch.as_tensor(patches_of(40)) * torch.linspace(0, 8, 40)[:, None, None, None]
+    last = net.members[0][-1]
     with torch.no_grad():
-        logits = net(patches)
-        net.members[0][-1].bias -= logits[:, 0].median() + 3.9  # half of the first's logits below -3.9
+        last.weight /= net(patches)[:, 0].std()
+        last.bias -= net(patches)[:, 0].median() + 3.9  # half of the first's logits below -3.9
         logits, answers = net(patches), net.answer(patches)
     worth = torch.sigmoid(logits[:, 0]) >= SCREEN
     assert 5 < worth.sum() < 35

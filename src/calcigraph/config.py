@@ -11,6 +11,7 @@ from typing import Any, TypeVar, get_args, get_type_hints
 import tomli_w
 
 from calcigraph.errors import BadConfig
+from calcigraph.prevalence import PREVALENCE
 
 READOUTS = ("flatten", "pool", "members")
 
@@ -146,6 +147,10 @@ class Config:
 
     preset: str = "default"
     seed: int = 0
+    prevalence: str = "cbis-ddsm"
+    """How frequent `predict` expects each distribution to be (`prevalence.PREVALENCE`)."""
+    prevalence_weight: float = 0.5
+    """0: all equally; 1: as frequent as that; between, a compromise for a population that is not known."""
     breast: BreastConfig = field(default_factory=BreastConfig)
     candidates: CandidateConfig = field(default_factory=CandidateConfig)
     patch: PatchConfig = field(default_factory=PatchConfig)
@@ -178,6 +183,8 @@ class Config:
         _require(self.network.output in ("sigmoid", "softmax"), "network.output", "sigmoid or softmax")
         _require(self.graph.neighbours >= 1, "graph.neighbours", "1 or more")
         _require(self.network.convolutions >= 1, "network.convolutions", "1 or more")
+        _require(self.prevalence in PREVALENCE, "prevalence", ", ".join(PREVALENCE))
+        _require(0 <= self.prevalence_weight <= 1, "prevalence_weight", "0 to 1")
         _require(self.confirm.members >= 1, "confirm.members", "1 or more")
         _require(0 <= self.confirm.threshold <= 1, "confirm.threshold", "0 to 1")
         _require(self.patch.size_px >= 8 and self.patch.size_px % 2 == 0, "patch.size_px", "even, 8 or more")
@@ -198,6 +205,7 @@ def paper() -> Config:
     """Return the method as the paper states it (sections 2.4, 2.5 and 3.1)."""
     return Config(
         preset="paper",
+        prevalence="equal",
         candidates=CandidateConfig(
             response="tophat",
             rule="components",

@@ -16,6 +16,7 @@ from calcigraph.encode import Encoding, encode
 from calcigraph.explain import node_saliency
 from calcigraph.lexicon import DISTRIBUTIONS, Distribution
 from calcigraph.models import Networks, predict_logits
+from calcigraph.prevalence import expect
 from calcigraph.records import Mammogram, Prediction, no_probabilities
 
 MAX_TRAINED_PITCH_MM = 0.125
@@ -82,7 +83,11 @@ class Pipeline:
         network = self.networks.distribution
         logits = torch.as_tensor(predict_logits(network, [encoding.graph], device=self.device))
         probabilities = network.probabilities(logits, temperature=self.temperature)[0].tolist()
-        return dict(zip(DISTRIBUTIONS, probabilities, strict=True))
+        return expect(
+            dict(zip(DISTRIBUTIONS, probabilities, strict=True)),
+            prevalence=self.config.prevalence,
+            weight=self.config.prevalence_weight,
+        )
 
     def _explain(self, encoding: Encoding, named: Distribution | None) -> NDArray[np.float32]:
         if named is None:
