@@ -4,9 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 WEIGHTS := build/weights
+SCORES := build/scores
 STUDY := build/study
 
-.PHONY: demo test check-long weights study calibration semireal benchmarks lock clean
+.PHONY: demo test check-long weights scores study calibration semireal benchmarks lock clean
 
 demo: $(READY)  ## simulate, predict and report; ends with the path of the report
 	$(BIN)/calcigraph simulate --out build/demo --cases 1 --normals 1 --seed 6
@@ -24,17 +25,20 @@ check-long: $(READY)  ## the tests that take minutes
 	$(BIN)/python -m pytest -m long
 
 weights: $(READY)  ## simulate, train and write the shipped model; resumes after being killed
-	$(BIN)/calcigraph simulate --out $(WEIGHTS)/cohort --cases 32 --normals 20 --seed 2026
+	$(BIN)/calcigraph simulate --out $(WEIGHTS)/cohort --cases 52 --normals 20 --seed 2026
 	$(BIN)/calcigraph train $(WEIGHTS)/cohort --out $(WEIGHTS)/run --seed 1
-	$(BIN)/calcigraph simulate --out $(WEIGHTS)/independent --cases 10 --normals 5 --seed 9001
-	$(BIN)/calcigraph evaluate $(WEIGHTS)/run $(WEIGHTS)/independent --out $(WEIGHTS)/evaluation
 	mkdir -p src/calcigraph/weights/default
 	cp $(WEIGHTS)/run/model/* src/calcigraph/weights/default/
 
-study: $(READY)  ## the paper's study on its simulated twin: a day or so; resumes after being killed
-	$(BIN)/pip install --quiet -c requirements.lock --editable '.[baselines,train]'
-	$(BIN)/calcigraph simulate --cohort twin --out $(STUDY)/twin
-	$(BIN)/calcigraph crossval $(STUDY)/twin --out $(STUDY)/run --models all
+scores: $(READY)  ## every score of the shipped model: docs/scores.md; semi-real and real with CALCIGRAPH_DATA
+	$(BIN)/calcigraph simulate --out $(SCORES)/simulated-set --cases 45 --normals 25 --seed 9001 --spacing 0.078
+	$(BIN)/calcigraph evaluate default $(SCORES)/simulated-set --out $(SCORES)/simulated
+ifdef CALCIGRAPH_DATA
+	$(BIN)/calcigraph simulate --out $(SCORES)/semi-real-set --seed 9002 --acquisition digital \
+		--outlines $(CALCIGRAPH_DATA)/ddsm_outlines/outlines.json
+	$(BIN)/calcigraph evaluate default $(SCORES)/semi-real-set --out $(SCORES)/semi_real
+endif
+	$(BIN)/python benchmarks/scores.py $(SCORES)
 
 calibration: $(READY)  ## extents of simulated lesions beside radiologists' outlines: docs/calibration.md
 	$(BIN)/python benchmarks/calibration.py
