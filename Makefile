@@ -7,7 +7,7 @@ WEIGHTS := build/weights
 SCORES := build/scores
 STUDY := build/study
 
-.PHONY: demo test check-long weights scores study calibration semireal benchmarks lock clean
+.PHONY: demo test check-long weights scores study calibration semireal realism benchmarks lock clean
 
 demo: $(READY)  ## simulate, predict and report; ends with the path of the report
 	$(BIN)/calcigraph simulate --out build/demo --cases 1 --normals 1 --seed 6
@@ -45,6 +45,9 @@ calibration: $(READY)  ## extents of simulated lesions beside radiologists' outl
 
 semireal: $(READY)  ## the graph network on simulated marks inside real outlines (CALCIGRAPH_DATA): docs/semireal.md
 	$(BIN)/python benchmarks/semireal.py
+
+realism: $(READY)  ## simulated beside real mammograms: build/realism.html, docs/realism.md
+	$(BIN)/python benchmarks/realism.py
 
 benchmarks: $(READY)  ## speed tables on this machine
 	$(BIN)/pip install --quiet -c requirements.lock --editable '.[baselines]'

@@ -12,15 +12,18 @@ from calcigraph.io import read_dataset
 from calcigraph.lexicon import DISTRIBUTIONS
 from calcigraph.models import build_networks
 from calcigraph.pipeline import Pipeline
+from calcigraph.prevalence import PREVALENCE
 from calcigraph.records import CALCIFICATION_COLUMNS, CANDIDATE_COLUMNS, Mammogram
 
 CONFIGS = {"default": default(), "paper": paper()}
 
 
-def pipeline(name="default", *, threshold=0.0, at_most=120, seed=0, temperature=1.0):
+def pipeline(name="default", *, threshold=0.0, at_most=120, seed=0, temperature=1.0, prevalence="equal"):
     config = CONFIGS[name]
     config = replace(
         config,
+        prevalence=prevalence,
+        prevalence_weight=1.0,
         confirm=replace(config.confirm, threshold=threshold),
         candidates=replace(config.candidates, at_most=at_most),
     )
@@ -55,6 +58,11 @@ def test_a_prediction(image, name):
     assert table["row_px"].between(-0.5, rows - 0.5).all() and table["col_px"].between(-0.5, cols - 0.5).all()
     assert prediction.edge_index.dtype == np.int64 and prediction.edge_index.max() < len(table)
     assert set(prediction.seconds) == {"detect", "confirm", "describe", "graph", "classify", "explain"}
+    assert not any("coarser" in said for said in prediction.warnings)
+
+
+def test_pixels_coarser_than_the_simulator_shows_are_said(image):
+    prediction = pipeline().predict(replace(image, spacing_mm=(0.3, 0.3)))
     assert any("coarser than any it was trained on" in said for said in prediction.warnings)
 
 
@@ -77,6 +85,14 @@ def test_temperature_changes_confidence_and_not_the_answer(image):
     assert cold.distribution is hot.distribution
     assert max(cold.probabilities.values()) > max(hot.probabilities.values())
     assert cold.calcifications.equals(hot.calcifications)
+
+
+def test_probabilities_follow_the_prevalence(image):
+    equal = pipeline().predict(image).probabilities
+    met = pipeline(prevalence="cbis-ddsm").predict(image).probabilities
+    for one in DISTRIBUTIONS:
+        ratio = (met[one] / met["grouped"]) / (equal[one] / equal["grouped"])
+        assert ratio == pytest.approx(PREVALENCE["cbis-ddsm"][one] / PREVALENCE["cbis-ddsm"]["grouped"])
 
 
 @pytest.mark.parametrize("name", CONFIGS)

@@ -19,8 +19,8 @@ from calcigraph.models import Networks, predict_logits
 from calcigraph.prevalence import expect
 from calcigraph.records import Mammogram, Prediction, no_probabilities
 
-MAX_TRAINED_PITCH_MM = 0.125
-"""Coarser images, such as digitised film at 0.2 mm, show small calcifications no longer."""
+MAX_TRAINED_PITCH_MM = 0.205
+"""Digitised films of 0.2 mm are the coarsest that the simulator shows."""
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ def write_card(
             "## Limits",
             "",
             "- A model trained on simulated mammograms has not been validated on patients.",
-            "- Film and pixel pitches above 0.1 mm are outside of what the shipped simulator shows.",
+            "- Pixel pitches outside of 0.05 to 0.2 mm are not what the shipped simulator shows.",
             f"- Under {config.confirm.at_least} calcifications no distribution is named.",
             "",
         ]
