@@ -13,7 +13,7 @@ import hand_made
 from calcigraph.config import ConfirmConfig, default, paper
 from calcigraph.encode import encode, encode_candidates, extent_mm, select_nodes
 from calcigraph.lexicon import Distribution
-from calcigraph.models import build_networks, predict_logits, predict_patches
+from calcigraph.models import build_networks, confirm_patches, predict_logits, predict_patches
 from calcigraph.records import CANDIDATE_COLUMNS, Candidates, Mammogram
 
 IMAGE = hand_made.mammogram()
@@ -69,7 +69,9 @@ def test_node_i_is_row_i(name):
     assert (np.diff(probability) <= 0).all() and found.graph.y.tolist() == [Distribution.LINEAR.place]
     np.testing.assert_allclose(found.graph.pos, table[["row_mm", "col_mm"]], rtol=1e-6)
     networks = networks_of(config)
-    confirmed = predict_patches(networks.confirm, given_.patches)
+    confirmed = confirm_patches(
+        networks.confirm, networks.describe, given_.patches, describe_votes=config.confirm.describe_votes
+    )
     np.testing.assert_allclose(found.candidates["probability"], confirmed, rtol=1e-6)
     order = np.argsort(-confirmed, kind="stable")
     np.testing.assert_allclose(
@@ -80,15 +82,10 @@ def test_node_i_is_row_i(name):
 
 def test_only_what_reaches_the_threshold_is_kept(monkeypatch):
     config = default()
-    said = np.linspace(0, 1, 21).astype(np.float32)
-    true_predict = predict_patches
-    networks = networks_of(config)
-    monkeypatch.setattr(
-        "calcigraph.encode.predict_patches",
-        lambda net, patches, **kw: said if net is networks.confirm else true_predict(net, patches, **kw),
-    )
+    said = np.linspace(0, 1, 21)
+    monkeypatch.setattr("calcigraph.encode.confirm_patches", lambda *networks_and_patches, **kw: said)
     config = replace(config, confirm=ConfirmConfig(threshold=0.5, separation_mm=0))
-    found = encode_candidates(BREAST, candidates(21, config), config, networks, extent_mm=extent_mm(IMAGE))
+    found = encoded(candidates(21, config), config)
     np.testing.assert_allclose(found.calcifications["probability"], said[said >= 0.5][::-1])
     assert len(found.candidates) == 21
 

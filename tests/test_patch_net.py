@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from calcigraph.config import default, paper
-from calcigraph.models import ConfirmNet, DescribeNet, build_networks, predict_patches
+from calcigraph.models import ConfirmNet, DescribeNet, build_networks, confirm_patches, predict_patches
 from calcigraph.models.inverted_residual import InvertedResidual, folded, inverted_residuals
 from calcigraph.models.patch_net import SCREEN, ResidualBlock
 
@@ -78,6 +78,19 @@ def test_the_others_are_asked_only_where_the_first_is_in_doubt():
     assert 5 < worth.sum() < 35
     torch.testing.assert_close(answers[worth], torch.sigmoid(logits[worth].mean(dim=1)))
     torch.testing.assert_close(answers[~worth], torch.sigmoid(logits[~worth, 0]))
+
+
+@pytest.mark.parametrize("votes", [False, True])
+def test_the_describing_network_votes_as_one_more_member(votes):
+    confirm, describe = nets(default())
+    patches = patches_of(30)
+    found = confirm_patches(confirm, describe, patches, describe_votes=votes)
+    with torch.no_grad():
+        given = torch.as_tensor(patches)
+        logits = [confirm.eval()(given), *([describe.eval()(given)] if votes else [])]
+        expected = torch.sigmoid(torch.cat(logits, dim=1).mean(dim=1)).numpy()
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert confirm_patches(confirm, describe, patches_of(0), describe_votes=votes).shape == (0,)
 
 
 def test_folding_leaves_no_normalisation_and_the_original_alone():

@@ -35,7 +35,7 @@ def one_line(caught):
 def test_end_to_end(name, trained, tiny_cohort):
     run, heard, model = trained(name)
     pretraining = ["pretraining"] if name == "default" else []
-    stages = ["confirm-first", "confirm", "describe", *pretraining, "distribution"]
+    stages = ["confirm", "describe", *pretraining, "distribution"]
     expected = [f"{stage} epoch {e}" for stage in stages for e in (0, 1)]
     assert heard.epochs == expected
     assert heard.words[0] == "detect 0/13" and "graphs 12/12" in heard.words
@@ -49,7 +49,7 @@ def test_end_to_end(name, trained, tiny_cohort):
     assert config == replace(CONFIGS[name], confirm=config.confirm) and 0 <= config.confirm.threshold <= 1
     assert "Research use only" in (model.folder / "MODEL_CARD.md").read_text()
     assert not list(run.rglob("*.pkl")) and not list(run.rglob("*.pt"))
-    for network in ("confirm-first", "confirm", "describe", "distribution"):
+    for network in ("confirm", "describe", "distribution"):
         assert len(pd.read_csv(run / network / "history.csv")) == 2
 
 

@@ -66,6 +66,8 @@ class ConfirmConfig:
 
     members: int = 3
     """Networks whose logits are averaged; the paper has one."""
+    describe_votes: bool = True
+    """The logit that trains the describing network counts as one more; not so in the paper."""
     threshold: float = 0.5
     """Least probability of a calcification."""
     separation_mm: float = 0.35
@@ -215,7 +217,7 @@ def paper() -> Config:
             threshold=4.0,
         ),
         patch=PatchConfig(scales=(1,)),
-        confirm=ConfirmConfig(members=1, separation_mm=0.0),
+        confirm=ConfirmConfig(members=1, describe_votes=False, separation_mm=0.0),
         graph=GraphConfig(edge_labels="offset"),
         network=NetworkConfig(
             residual=False, visual_dropout=0.0, readout="flatten", output="sigmoid", dropout=0.0

@@ -17,7 +17,7 @@ from calcigraph.config import Config, ConfirmConfig
 from calcigraph.detect import detect_candidates
 from calcigraph.graph import CalcificationGraph, build_graph
 from calcigraph.lexicon import Distribution
-from calcigraph.models import Networks, predict_patches
+from calcigraph.models import Networks, confirm_patches, predict_patches
 from calcigraph.records import Breast, Candidates, Mammogram
 
 
@@ -87,8 +87,14 @@ def encode_candidates(
     """
     seconds: dict[str, float] = {}
     with _timed(seconds, "confirm"):
-        probability = predict_patches(networks.confirm, candidates.patches, device=device)
-        table = candidates.table.assign(probability=probability.astype(np.float64))
+        probability = confirm_patches(
+            networks.confirm,
+            networks.describe,
+            candidates.patches,
+            describe_votes=config.confirm.describe_votes,
+            device=device,
+        )
+        table = candidates.table.assign(probability=probability)
         kept = select_nodes(table, config.confirm)
     with _timed(seconds, "describe"):
         visual = predict_patches(networks.describe, candidates.patches[kept], device=device)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from calcigraph.config import Config
+from calcigraph.models.confirming import confirm_patches
 from calcigraph.models.distribution_net import DistributionNet, predict_logits
 from calcigraph.models.edge_conv import EdgeConditionedConv
 from calcigraph.models.losses import focal_loss
@@ -21,6 +22,7 @@ __all__ = [
     "EdgeConditionedConv",
     "Networks",
     "build_networks",
+    "confirm_patches",
     "focal_loss",
     "predict_logits",
     "predict_patches",

@@ -105,8 +105,14 @@ class DescribeNet(nn.Module):
         return maps.mean(dim=(2, 3))
 
     def forward(self, patches: Tensor) -> Tensor:
-        """Return the logit of "a calcification", (n, 1): only there to train the features."""
+        """Return the logit of "a calcification", (n, 1): it trains the features, and may vote."""
         logit: Tensor = self.classify(self.answer(patches))
+        return logit
+
+    def vote(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return the logit of "a calcification" from features (n, visual_dim) of `answer`: (n,)."""
+        weight, bias = self.classify.weight.detach().cpu().numpy(), self.classify.bias.detach().cpu().numpy()
+        logit: NDArray[np.float64] = (features.astype(np.float64) @ weight.T.astype(np.float64) + bias)[:, 0]
         return logit
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from calcigraph.config import Config
 from calcigraph.detect.matching import Label
 from calcigraph.io import Case
-from calcigraph.models import Networks, predict_patches
+from calcigraph.models import Networks, confirm_patches
 from calcigraph.training.candidates import load_image, load_windows
 from calcigraph.training.patches import Patches, train_patch_network
 from calcigraph.training.state import Reporter
@@ -24,7 +24,7 @@ RANDOM_FALSE = 60
 """... and so many of the others. More of the hardest make the networks better on simulated images and worse on real
 ones (docs/LOG.md)."""
 
-PASSING_PER_CM2 = 0.05
+PASSING_PER_CM2 = 0.02
 """False candidates per cm² of breast that the threshold lets pass on held-out images."""
 
 TRUE_SHARE = 0.25
@@ -123,12 +123,19 @@ def choose_threshold(networks: Networks, cases: Sequence[Case], road: Road) -> f
     beliefs, labels, area_cm2 = [], [], 0.0
     for number, case in enumerate(cases, start=1):
         image = load_image(road.candidates, case)
-        beliefs.append(predict_patches(networks.confirm, image.candidates.patches, device=road.device))
+        belief = confirm_patches(
+            networks.confirm,
+            networks.describe,
+            image.candidates.patches,
+            describe_votes=road.config.confirm.describe_votes,
+            device=road.device,
+        )
+        beliefs.append(belief)
         labels.append(image.labels)
         area_cm2 += image.breast.area_cm2
         road.reporter.stage("threshold", number, len(cases))
-    belief, label = np.concatenate(beliefs), np.concatenate(labels)
-    true, false = belief[label == Label.TRUE], np.sort(belief[label == Label.FALSE])[::-1]
+    every, label = np.concatenate(beliefs), np.concatenate(labels)
+    true, false = every[label == Label.TRUE], np.sort(every[label == Label.FALSE])[::-1]
     allowed = round(PASSING_PER_CM2 * area_cm2)
     if not len(true) or len(false) <= allowed:
         return 0.5
