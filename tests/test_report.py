@@ -110,7 +110,7 @@ def test_links_lead_to_the_files_that_exist(tmp_path):
     shown = page(tmp_path, [record])
     relative = [link for link in shown.links if not link.startswith("#")]
     of_image = [link for link in relative if link not in ("./predictions.csv", "./run.json")]
-    assert len(of_image) == 6  # overlay linked and shown, and four files
+    assert len(of_image) == 7  # overlay linked and shown, and five files
     assert all((tmp_path / unquote(link)).is_file() for link in of_image)
     (drawn,) = shown.images
     assert drawn["loading"] == "lazy" and "24 calcifications" in str(drawn["alt"])
