@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from calcigraph.crossval.bench import Bench
@@ -55,6 +55,7 @@ def write_page(benches: Sequence[Bench], study: Study) -> Path:
             untested=options.folds - len(benches),
             absent=_absent(benches),
             study=study,
+            fine_tuned=any(row.model == "default-finetuned" for row in study.rows),
             titles={name: contestant.title for name, contestant in CONTESTANTS.items()},
             kinds={name: contestant.kind for name, contestant in CONTESTANTS.items()},
             paper_metrics=PAPER_METRICS,
@@ -88,7 +89,7 @@ def _share(value: Share) -> str:
     return "–" if value.n == 0 else f"{value.hits / value.n:.2f} ({value.hits} of {value.n})"
 
 
-FILTERS = {
+FILTERS: dict[str, Callable[..., str]] = {
     "spread": _spread,
     "interval": _interval,
     "share": _share,

@@ -49,7 +49,7 @@ def answer_by_rule(bench: Bench, name: str) -> Float:
     table = measure_fold(bench)
     answers = np.full((len(bench.labelled("test")), len(DISTRIBUTIONS)), np.nan)
     for row, case in enumerate(bench.labelled("test")):
-        form = table.loc[case.image_id].to_dict()
+        form = {str(name): float(value) for name, value in table.loc[case.image_id].items()}
         if form["count"] >= bench.options.default.confirm.at_least:
             answers[row] = (1 - SURE) / (len(DISTRIBUTIONS) - 1)
             answers[row, distribution_of(form).place] = SURE
