@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from calcigraph.crossval.bench import Bench, Float
-from calcigraph.crossval.geometry import measure_fold
+from calcigraph.crossval.geometry import FEATURES, measure_fold
 from calcigraph.lexicon import DISTRIBUTIONS, Distribution
 
 DIFFUSE_SHARE = 0.5
@@ -49,7 +49,7 @@ def answer_by_rule(bench: Bench, name: str) -> Float:
     table = measure_fold(bench)
     answers = np.full((len(bench.labelled("test")), len(DISTRIBUTIONS)), np.nan)
     for row, case in enumerate(bench.labelled("test")):
-        form = {str(name): float(value) for name, value in table.loc[case.image_id].items()}
+        form = dict(zip(FEATURES, table.loc[case.image_id, list(FEATURES)].to_numpy(np.float64), strict=True))
         if form["count"] >= bench.options.default.confirm.at_least:
             answers[row] = (1 - SURE) / (len(DISTRIBUTIONS) - 1)
             answers[row, distribution_of(form).place] = SURE

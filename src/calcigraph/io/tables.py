@@ -39,4 +39,11 @@ def read_table(path: Path) -> pd.DataFrame:
     Raises:
         OSError, ValueError: no such file, not UTF-8, not a table (pandas' parser errors are ValueErrors).
     """
-    return pd.read_csv(path, encoding="utf-8-sig", converters=dict.fromkeys(IDS, str))
+    table = pd.read_csv(path, encoding="utf-8-sig")
+    # pandas looks for missing values in what a converter gives, too.
+    ids = pd.read_csv(
+        path, encoding="utf-8-sig", usecols=lambda name: name in IDS, dtype=str, na_filter=False
+    )
+    for name in ids:
+        table[name] = ids[name]
+    return table
