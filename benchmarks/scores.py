@@ -12,6 +12,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from real_sets import Row, measure_all
 
 from calcigraph.lexicon import DISTRIBUTIONS, RESEARCH_USE
@@ -48,8 +49,6 @@ def distribution_table(metrics: dict[str, Any]) -> list[str]:
 
 
 def confusion_table(folder: Path) -> list[str]:
-    import pandas as pd
-
     table = pd.read_csv(folder / "predictions.csv").dropna(subset=["truth"])
     names = [str(name) for name in DISTRIBUTIONS]
     counts = pd.crosstab(table["truth"], table["distribution"].fillna("none"))
@@ -79,7 +78,8 @@ def real_section(rows: list[Row]) -> list[str]:
     lines = [
         "## Real",
         "",
-        "Nothing here trained or chose anything. Intervals: images drawn with replacement.",
+        "Nothing here trained anything, but rules of the detector's training were settled with these sets in view"
+        " (docs/LOG.md). Intervals: images drawn with replacement.",
         "",
     ]
     lines += ["| set | images | measure | value |", "|---|---|---|---|"]

@@ -7,6 +7,7 @@ outlines (ddsm_outlines/outlines.json in the folder named by CALCIGRAPH_DATA) an
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -160,6 +161,7 @@ def main() -> None:
         head = ["", f"## Preset `{preset}`", "", f"| set | n | {' | '.join(NAMES)} |", "|---" * 6 + "|"]
         text += [*head, *table(preset, sets)]
         Path("docs/semireal.md").write_text("\n".join([*text, ""]), encoding="utf-8")
+    shutil.rmtree(OUT)  # its networks know nothing of a later change to the simulator
     print("\n".join(text))
 
 

@@ -11,7 +11,7 @@ from calcigraph.config import default, paper
 from calcigraph.io import read_dataset
 from calcigraph.lexicon import DISTRIBUTIONS
 from calcigraph.models import build_networks
-from calcigraph.pipeline import Pipeline
+from calcigraph.pipeline import CLOSE_CALL, Pipeline
 from calcigraph.prevalence import PREVALENCE
 from calcigraph.records import CALCIFICATION_COLUMNS, CANDIDATE_COLUMNS, Mammogram
 
@@ -85,6 +85,14 @@ def test_temperature_changes_confidence_and_not_the_answer(image):
     assert cold.distribution is hot.distribution
     assert max(cold.probabilities.values()) > max(hot.probabilities.values())
     assert cold.calcifications.equals(hot.calcifications)
+
+
+def test_a_close_call_is_said(image):
+    for temperature in (0.05, 1e6):  # as good as certain, and all but equal
+        prediction = pipeline(temperature=temperature).predict(image)
+        first, second = sorted(prediction.probabilities.values(), reverse=True)[:2]
+        said = any("a close call between" in warning for warning in prediction.warnings)
+        assert said == (first - second < CLOSE_CALL) == (temperature > 1)
 
 
 def test_probabilities_follow_the_prevalence(image):

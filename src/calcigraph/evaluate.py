@@ -24,7 +24,7 @@ from calcigraph.pipeline import Pipeline
 from calcigraph.records import Prediction
 from calcigraph.results import to_json
 
-FALSE_PER_CM2 = 0.4
+COMPARED_AT_PER_CM2 = 0.4
 """Rate of false marks at which detectors are compared."""
 
 
@@ -39,7 +39,7 @@ class Evaluation:
         unanswered: labelled images in which too little was found to name a distribution; they count as
             answered with equal probabilities.
         detection: of the calcifications that the model keeps; None where no truth is known.
-        found_at: share found where `FALSE_PER_CM2` false marks pass; None where no truth is known.
+        found_at: share found where `COMPARED_AT_PER_CM2` false marks pass; None where no truth is known.
         failures: image id → why it could not be read.
     """
 
@@ -128,7 +128,7 @@ def _found_at(judged: Sequence[_Judged], seed: int) -> FoundAt | None:
     if not known:
         return None
     images, patients = zip(*known, strict=True)
-    return found_at(images, patients, false_per_cm2=FALSE_PER_CM2, seed=seed)
+    return found_at(images, patients, false_per_cm2=COMPARED_AT_PER_CM2, seed=seed)
 
 
 def _labels(labelled: Sequence[_Judged]) -> NDArray[np.int64]:

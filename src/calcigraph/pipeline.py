@@ -22,6 +22,9 @@ from calcigraph.records import Mammogram, Prediction, no_probabilities
 MAX_TRAINED_PITCH_MM = 0.205
 """Digitised films of 0.2 mm are the coarsest that the simulator shows."""
 
+CLOSE_CALL = 0.1
+"""Where the two likeliest distributions differ by less, the answer comes with a warning."""
+
 
 @dataclass(frozen=True)
 class Pipeline:
@@ -74,7 +77,7 @@ class Pipeline:
             candidates=encoding.candidates,
             edge_index=encoding.graph.edge_index.numpy(),
             breast=encoding.breast,
-            warnings=self._warnings(mammogram, encoding),
+            warnings=self._warnings(mammogram, encoding, probabilities),
             seconds=encoding.seconds
             | {"classify": classified - started, "explain": time.perf_counter() - classified},
         )
@@ -94,7 +97,9 @@ class Pipeline:
             return np.zeros(len(encoding.calcifications), dtype=np.float32)
         return node_saliency(self.networks.distribution, encoding.graph, target=named.place)
 
-    def _warnings(self, mammogram: Mammogram, encoding: Encoding) -> tuple[str, ...]:
+    def _warnings(
+        self, mammogram: Mammogram, encoding: Encoding, probabilities: dict[Distribution, float]
+    ) -> tuple[str, ...]:
         found, needed = len(encoding.calcifications), self.config.confirm.at_least
         said = []
         if np.ptp(mammogram.pixels) == 0:
@@ -103,6 +108,10 @@ class Pipeline:
             said.append("breast: no background found; the whole image was searched")
         if found < needed:
             said.append(f"distribution: {found} calcifications found, {needed} needed to name one")
+        else:
+            first, second = sorted(probabilities, key=lambda name: -probabilities[name])[:2]
+            if probabilities[first] - probabilities[second] < CLOSE_CALL:
+                said.append(f"distribution: a close call between {first} and {second}")
         if max(mammogram.spacing_mm) > MAX_TRAINED_PITCH_MM:
             pitch = max(mammogram.spacing_mm)
             said.append(f"detector: pixel pitch {pitch:.3g} mm is coarser than any it was trained on")

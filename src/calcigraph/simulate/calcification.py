@@ -22,11 +22,6 @@ class Kind(StrEnum):
     VASCULAR = "vascular"
     """A dash of calcified vessel wall: a look-alike."""
 
-    @property
-    def is_target(self) -> bool:
-        """Whether a detector of microcalcifications should mark it."""
-        return self in (Kind.LESION, Kind.SCATTERED)
-
 
 @dataclass(frozen=True)
 class Calcification:

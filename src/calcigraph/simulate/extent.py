@@ -42,13 +42,11 @@ class OutlineQuantiles:
         long_mm: long side of the minimum-area rectangle.
         short_mm: its short side.
         area_mm2: area of the outline.
-        aspect: short side over long side.
     """
 
     long_mm: tuple[float, ...]
     short_mm: tuple[float, ...]
     area_mm2: tuple[float, ...]
-    aspect: tuple[float, ...]
 
 
 OUTLINES: dict[Distribution, OutlineQuantiles] = {
@@ -56,25 +54,21 @@ OUTLINES: dict[Distribution, OutlineQuantiles] = {
         long_mm=(26.9, 57.5, 86.0, 112.3, 129.6),
         short_mm=(13.0, 41.4, 56.8, 69.9, 78.1),
         area_mm2=(225.0, 1793.0, 4486.0, 5872.0, 6840.0),
-        aspect=(0.48, 0.55, 0.68, 0.84, 0.93),
     ),
     Distribution.GROUPED: OutlineQuantiles(
         long_mm=(7.8, 10.2, 14.8, 25.9, 38.1),
         short_mm=(5.7, 7.2, 10.4, 20.4, 30.9),
         area_mm2=(35.6, 58.8, 118.3, 378.7, 960.7),
-        aspect=(0.54, 0.65, 0.75, 0.89, 0.95),
     ),
     Distribution.LINEAR: OutlineQuantiles(
         long_mm=(10.2, 15.0, 21.2, 30.0, 43.6),
         short_mm=(5.7, 7.6, 9.6, 17.4, 36.8),
         area_mm2=(43.9, 87.8, 147.3, 411.0, 1327.6),
-        aspect=(0.36, 0.44, 0.51, 0.69, 0.87),
     ),
     Distribution.SEGMENTAL: OutlineQuantiles(
         long_mm=(23.8, 36.4, 49.9, 69.4, 86.7),
         short_mm=(12.9, 21.3, 30.6, 45.2, 53.6),
         area_mm2=(180.5, 617.0, 1165.5, 1947.0, 3047.3),
-        aspect=(0.42, 0.51, 0.63, 0.75, 0.92),
     ),
 }
 

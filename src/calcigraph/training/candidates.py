@@ -74,7 +74,7 @@ def load_image(folder: Path, case: Case) -> LabelledImage:
 
 def load_windows(folder: Path, case: Case) -> list[LabelledImage]:
     """Read the windows (`windows.draw_windows`) of a case; none where its calcifications are not known."""
-    return [_load(path) for path in sorted((folder / WINDOWS).glob(f"{case.image_id}.*.npz"))]
+    return [_load(path) for path in sorted((folder / WINDOWS).glob(f"{case.image_id}.[0-9].npz"))]
 
 
 def _load(path: Path) -> LabelledImage:

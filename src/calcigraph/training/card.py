@@ -10,7 +10,7 @@ from calcigraph.config import Config
 from calcigraph.io import Dataset
 from calcigraph.lexicon import RESEARCH_USE
 from calcigraph.metrics import Scores
-from calcigraph.training.detector import FALSE_PER_CM2
+from calcigraph.training.detector import PASSING_PER_CM2
 
 
 def write_card(
@@ -32,8 +32,8 @@ def write_card(
             f"  Source: {dataset.source}. Licence: {dataset.licence}.",
             f"- It took {minutes:.0f} minutes on {torch.get_num_threads()} cores, without the simulation.",
             f"- Seed {config.seed}; every setting is in `config.toml`.",
-            f"- Candidates are kept from a probability of {config.confirm.threshold:g}:",
-            f"  {FALSE_PER_CM2:g} false ones per cm² of breast pass on held-out images.",
+            f"- Candidates are kept from a probability of {config.confirm.threshold:g}; a detector trained here lets",
+            f"  {PASSING_PER_CM2:g} false ones per cm² of breast pass on held-out images, a kept one is as it was.",
             f"- Temperature of the distribution's logits: {temperature:.3f}.",
             "",
             "## Held-out patients",
@@ -54,7 +54,8 @@ def _held_out(scores: Scores | None) -> list[str]:
     if scores is None:
         return ["Nobody was held out."]
     return [
-        "They chose the epoch, the threshold and the temperature, so these numbers flatter the model.",
+        "They chose the epoch, the threshold and the temperature, so these numbers flatter the model. They are for",
+        "equal shares of the distributions; `predict` expects them as often as `prevalence` in `config.toml` says.",
         "",
         "| metric | value |",
         "|---|---|",

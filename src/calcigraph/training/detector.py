@@ -24,7 +24,7 @@ RANDOM_FALSE = 60
 """... and so many of the others. More of the hardest make the networks better on simulated images and worse on real
 ones (docs/LOG.md)."""
 
-FALSE_PER_CM2 = 0.05
+PASSING_PER_CM2 = 0.05
 """False candidates per cm² of breast that the threshold lets pass on held-out images."""
 
 TRUE_SHARE = 0.25
@@ -117,7 +117,7 @@ def _choose(labels: NDArray[np.int8], rng: np.random.Generator) -> NDArray[np.in
 def choose_threshold(networks: Networks, cases: Sequence[Case], road: Road) -> float:
     """Return the probability from which candidates are kept.
 
-    `FALSE_PER_CM2` false ones pass on these images, or more where otherwise less than `TRUE_SHARE` of the true
+    `PASSING_PER_CM2` false ones pass on these images, or more where otherwise less than `TRUE_SHARE` of the true
     ones would: a weak detector still has to give the graph its nodes.
     """
     beliefs, labels, area_cm2 = [], [], 0.0
@@ -129,7 +129,7 @@ def choose_threshold(networks: Networks, cases: Sequence[Case], road: Road) -> f
         road.reporter.stage("threshold", number, len(cases))
     belief, label = np.concatenate(beliefs), np.concatenate(labels)
     true, false = belief[label == Label.TRUE], np.sort(belief[label == Label.FALSE])[::-1]
-    allowed = round(FALSE_PER_CM2 * area_cm2)
+    allowed = round(PASSING_PER_CM2 * area_cm2)
     if not len(true) or len(false) <= allowed:
         return 0.5
     strict = np.ceil(false[allowed] * 1e4) / 1e4
