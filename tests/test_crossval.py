@@ -267,6 +267,21 @@ def test_a_detector_is_kept_where_no_calcification_is_known(finished, tiny_cohor
     assert "the detector is that of the model" in page and "fine-tuned row" not in page
 
 
+def test_the_fine_tuned_row_keeps_the_detector_of_the_weights_it_starts_from(
+    finished, tiny_cohort, tmp_path, monkeypatch
+):
+    models = [finished[0] / f"fold_{k}" / "default" / "model" for k in (1, 2)]
+    monkeypatch.setattr("calcigraph.crossval.graph_models.SHIPPED", str(models[0]))
+    ran = {"models": ("default-finetuned",), "options": replace(OPTIONS, detector=str(models[1]))}
+    study(tiny_cohort, tmp_path, **ran)
+    made = tmp_path / "fold_1" / "default-finetuned" / "model"
+    assert (made / "confirm.safetensors").read_bytes() == (models[0] / "confirm.safetensors").read_bytes()
+    assert "the fine-tuned row keeps that of the shipped weights" in (tmp_path / "report.html").read_text()
+    monkeypatch.setattr("calcigraph.crossval.graph_models.SHIPPED", str(models[1]))
+    with pytest.raises(BadModel, match="other data, settings or weights"):
+        study(tiny_cohort, tmp_path, **ran)
+
+
 @pytest.mark.long
 def test_an_image_network_trains_on_two_devices_within_a_study(tiny_cohort, tmp_path):
     pytest.importorskip("lightning.fabric")
