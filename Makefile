@@ -40,6 +40,11 @@ ifdef CALCIGRAPH_DATA
 endif
 	$(BIN)/python benchmarks/scores.py $(SCORES)
 
+study: $(READY)  ## the paper's study on its simulated twin: a day or so; resumes after being killed
+	$(BIN)/pip install --quiet -c requirements.lock --editable '.[baselines,train]'
+	$(BIN)/calcigraph simulate --out $(STUDY)/twin --cohort twin --acquisition digital --spacing 0.085 --seed 1
+	$(BIN)/calcigraph crossval $(STUDY)/twin --out $(STUDY)/run --models all
+
 calibration: $(READY)  ## extents of simulated lesions beside radiologists' outlines: docs/calibration.md
 	$(BIN)/python benchmarks/calibration.py
 

@@ -14,6 +14,7 @@ from calcigraph.config import (
     GraphConfig,
     NetworkConfig,
     PatchConfig,
+    TrainingConfig,
     default,
     from_toml,
     load_preset,
@@ -110,11 +111,25 @@ def test_unknown_settings_and_wrong_types(text, words):
         ("patch", "scales", "[1, 0]"),
         ("patch_training", "epochs", "0"),
         ("graph_training", "batch_size", "-1"),
+        ("graph_training", "learning_rate", "0"),
+        ("graph_training", "learning_rate", "nan"),
+        ("pretraining.recipe", "epochs", "0"),
+        ("network", "hidden_dim", "30"),
         ("graph_training", "validation_share", "1.0"),
     ],
 )
 def test_values_out_of_range(table, setting, value):
     assert f"a wrong value of {table}.{setting}" in refused(f"[{table}]\n{setting} = {value}\n")
+
+
+def test_a_recipe_by_itself_is_judged_too():
+    for wrong in ({"epochs": 0}, {"batch_size": 0}, {"validation_share": 1.0}, {"learning_rate": 0.0}):
+        with pytest.raises(BadConfig, match=f"a wrong value of {next(iter(wrong))}; allowed"):
+            TrainingConfig(**wrong)
+
+
+def test_hidden_dim_is_free_where_no_heads_share_it():
+    assert from_toml('[network]\nreadout = "pool"\nhidden_dim = 30\n').network.hidden_dim == 30
 
 
 @pytest.mark.parametrize("text", ["preset = [", "= 3", "[graph\n", "a = 1\na = 2", "x = 'open", "\0"])

@@ -4,6 +4,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -94,7 +95,7 @@ def test_the_page_shows_everything(finished):
 
 def test_moments_are_not_kept_and_nothing_is_pickled(finished):
     run, _, _ = finished
-    assert not list(run.glob("fold_*/mobilenetv2/state.safetensors"))
+    assert not list(run.rglob("state.safetensors"))
     assert list(run.glob("fold_*/mobilenetv2/best.safetensors"))
     assert not list(run.rglob("*.pkl")) and not list(run.rglob("*.pt"))
 
@@ -108,9 +109,44 @@ def test_a_finished_study_repeats_nothing(finished, tiny_cohort):
 
 def test_a_model_can_be_added_later(tiny_cohort, tmp_path):
     study(tiny_cohort, tmp_path, models=("constant",))
-    result, heard = study(tiny_cohort, tmp_path, models=("constant", "mobilenetv2"))
-    assert [kept for _, model, kept in heard.folds if model == "constant"] == [True, True]
+    result, heard = study(tiny_cohort, tmp_path, models=("mobilenetv2",))
+    assert heard.folds == [(1, "mobilenetv2", False), (2, "mobilenetv2", False)]
     assert [row.model for row in result.rows] == ["mobilenetv2", "constant"]
+    assert set(pd.read_csv(tmp_path / "predictions.csv")["model"]) == {"mobilenetv2", "constant"}
+    assert "constant answer" in (tmp_path / "report.html").read_text()
+    assert json.loads((tmp_path / "run.json").read_text())["models"] == ["mobilenetv2", "constant"]
+    assert tomllib.loads((tmp_path / "config.toml").read_text())["models"] == ["mobilenetv2", "constant"]
+
+
+def test_other_weights_to_start_from_are_refused(finished, tiny_cohort, tmp_path):
+    model, file = tmp_path / "model", tmp_path / "w.safetensors"
+    shutil.copytree(finished[0] / "fold_1" / "default" / "model", model)
+    file.write_bytes(b"one")
+    given = replace(OPTIONS, detector=str(model), pretrained={"resnet50": str(file)})
+    ran = {"models": ("constant",), "options": given}
+    study(tiny_cohort, tmp_path / "run", **ran)
+    study(tiny_cohort, tmp_path / "run", **ran)
+    file.write_bytes(b"other")
+    with pytest.raises(BadModel, match="other data, settings or weights"):
+        study(tiny_cohort, tmp_path / "run", **ran)
+    study(tiny_cohort, tmp_path / "again", **ran)
+    shutil.copy(finished[0] / "fold_2" / "default" / "model" / "confirm.safetensors", model)
+    with pytest.raises(BadModel, match="other data, settings or weights"):
+        study(tiny_cohort, tmp_path / "again", **ran)
+
+
+def test_what_an_image_network_lacks_is_said_before_anything_is_trained(tiny_cohort, tmp_path, monkeypatch):
+    heard = HeardStudy()
+    lacking = replace(OPTIONS, pretrained={"mobilenetv2": str(tmp_path / "absent.safetensors")})
+    with pytest.raises(BadModel, match="pretrained weights"):
+        study(tiny_cohort, tmp_path / "run", heard=heard, options=lacking)
+    monkeypatch.setitem(sys.modules, "lightning.fabric", None)
+    with pytest.raises(BadConfig, match="Lightning"):
+        study(tiny_cohort, tmp_path / "run", heard=heard, workers=Workers(devices=2))
+    monkeypatch.setitem(sys.modules, "monai.networks", None)
+    with pytest.raises(BadConfig, match="MONAI"):
+        study(tiny_cohort, tmp_path / "run", heard=heard, models=("default", "resnet50"))
+    assert not heard.words and not (tmp_path / "run").exists()
 
 
 def test_folds_can_follow_later(tiny_cohort, tmp_path):
@@ -186,7 +222,7 @@ def test_other_options_or_data_in_the_same_folder_are_refused(finished, tiny_coh
     run, _, _ = finished
     before = numbers(run)
     for other in (replace(OPTIONS, seed=4), replace(OPTIONS, image_size_px=80)):
-        with pytest.raises(BadModel, match="other data or options") as caught:
+        with pytest.raises(BadModel, match="other data, settings or weights") as caught:
             study(tiny_cohort, run, options=other)
         assert "\n" not in str(caught.value)
     assert numbers(run) == before
@@ -227,7 +263,23 @@ def test_a_detector_is_kept_where_no_calcification_is_known(finished, tiny_cohor
     assert heard.epochs == [
         f"fold {k}, default: {stage} epoch {e}" for k in (1, 2) for stage in stages for e in (0, 1)
     ]
-    assert "the detector is that of the model" in (tmp_path / "report.html").read_text()
+    page = (tmp_path / "report.html").read_text()
+    assert "the detector is that of the model" in page and "fine-tuned row" not in page
+
+
+def test_the_fine_tuned_row_keeps_the_detector_of_the_weights_it_starts_from(
+    finished, tiny_cohort, tmp_path, monkeypatch
+):
+    models = [finished[0] / f"fold_{k}" / "default" / "model" for k in (1, 2)]
+    monkeypatch.setattr("calcigraph.crossval.graph_models.SHIPPED", str(models[0]))
+    ran = {"models": ("default-finetuned",), "options": replace(OPTIONS, detector=str(models[1]))}
+    study(tiny_cohort, tmp_path, **ran)
+    made = tmp_path / "fold_1" / "default-finetuned" / "model"
+    assert (made / "confirm.safetensors").read_bytes() == (models[0] / "confirm.safetensors").read_bytes()
+    assert "the fine-tuned row keeps that of the shipped weights" in (tmp_path / "report.html").read_text()
+    monkeypatch.setattr("calcigraph.crossval.graph_models.SHIPPED", str(models[1]))
+    with pytest.raises(BadModel, match="other data, settings or weights"):
+        study(tiny_cohort, tmp_path, **ran)
 
 
 @pytest.mark.long
@@ -260,6 +312,9 @@ def test_the_command(tiny_cohort, tmp_path, capsys, monkeypatch):
         ("--folds", "1"),
         ("--pretrained", "resnet50"),
         ("--devices", "0"),
+        ("--devices", "100000"),
+        ("--image-epochs", "0"),
+        (*settings, *settings),
         ("--strategy", "magic"),
     ):
         code, said = run("--out", str(tmp_path / "other"), *words)

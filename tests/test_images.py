@@ -112,6 +112,39 @@ def test_workers_that_cannot_be(wrong):
         Workers(**wrong)
 
 
+@pytest.mark.parametrize(
+    ("device", "devices", "words"),
+    [
+        ("mps", 2, "2 devices of mps; allowed: several of cpu or of cuda"),
+        ("cuda:1", 2, "2 devices of cuda:1; allowed"),
+        ("cpu", 100_000, "100000 devices; allowed: 1 to"),
+        ("cuda", 100_000, "100000 devices; allowed: 1 to"),
+    ],
+)
+def test_devices_that_cannot_share(device, devices, words):
+    with pytest.raises(BadConfig, match=words):
+        Workers.on(device, devices, "ddp")
+
+
+def test_one_device_of_any_kind_is_one():
+    assert [Workers.on(name, 1, "ddp").accelerator for name in ("cpu", "cuda:1", "mps")] == [
+        "cpu",
+        "cuda",
+        "cpu",
+    ]
+
+
+def test_devices_that_fail_together_are_one_line(monkeypatch):
+    class Failing:
+        def launch(self, *_):
+            raise RuntimeError("Traceback:\n\nOSError: address in use")
+
+    monkeypatch.setattr(Workers, "_fabric", lambda _: Failing())
+    with pytest.raises(BadConfig, match=r"2 devices .* \(OSError: address in use\); allowed") as caught:
+        Workers(devices=2).launch(lambda *_: None, report=None)
+    assert "\n" not in str(caught.value)
+
+
 def test_several_devices_need_lightning(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "lightning.fabric", None)
     with pytest.raises(BadConfig, match=r"calcigraph\[train\]"):

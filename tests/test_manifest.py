@@ -238,6 +238,10 @@ def test_tables_are_stable_and_never_half_there(tmp_path: Path, monkeypatch: pyt
     write_table(path, table)
     assert path.read_text() == 'x,n,t\n0.333333,1,a\n1e-07,2,"b,c"\n,3,\n12345.7,4,d\n'
     assert read_table(path).shape == (4, 3)
+    ids = pd.DataFrame({"image_id": ["0001", "NA", "1e3"], "patient_id": ["007", "None", "7"]})
+    write_table(path.with_name("ids.csv"), ids)
+    assert read_table(path.with_name("ids.csv")).equals(ids)
+    path.with_name("ids.csv").unlink()
     monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
     with pytest.raises(OSError, match="disk full"):
         write_text(path, "new")

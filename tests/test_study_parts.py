@@ -30,6 +30,7 @@ from calcigraph.metrics import scores
 from calcigraph.models import DistributionNet
 from calcigraph.models.baselines import LAST_MAPS, image_network
 from calcigraph.records import CANDIDATE_COLUMNS, Breast
+from calcigraph.training import class_of_patients
 
 FRAME = Frame((100.0, 90.0), (0.0, 1.0), (200.0, 100.0), 120.0, True)
 
@@ -75,6 +76,12 @@ def test_a_patient_with_two_distributions_counts_as_the_rarer():
     cases[5] = replace(cases[5], distribution=Distribution.LINEAR)
     folds = make_folds(cases, folds=2, seed=0, validation_share=0.0)
     assert all(len(fold.test & {"p0", "p2"}) == 1 and len(fold.test) == 2 for fold in folds)
+
+
+def test_a_patient_s_class_is_the_rarest_and_unknown_without_any():
+    found = class_of_patients(["a", "a", "b", "b", "c", "d", "d"], np.array([0, 1, -1, 0, -1, 0, 0]))
+    assert found == {"a": 1, "b": 0, "c": -1, "d": 0}
+    assert class_of_patients([], np.zeros(0, np.int64)) == {}
 
 
 def test_folds_are_frozen(tmp_path):

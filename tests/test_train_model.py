@@ -13,7 +13,9 @@ from calcigraph.config import default, read_config
 from calcigraph.errors import BadManifest, BadModel
 from calcigraph.io import read_dataset, write_manifest
 from calcigraph.lexicon import DISTRIBUTIONS
+from calcigraph.models import build_networks
 from calcigraph.training import train_model
+from calcigraph.training.run_folder import run_key
 from inline_pool import InlinePool
 from tiny_training import CONFIGS, WEIGHTS, Heard, Killed
 
@@ -82,7 +84,7 @@ def test_killed_again_and_again_ends_bit_for_bit_the_same(name, trained, tiny_co
 def test_other_settings_in_the_same_run_folder_are_refused(change, trained, tiny_cohort):
     run, _, _ = trained("default")
     before = weights(run)
-    with pytest.raises(BadModel, match="a run on other data or settings") as caught:
+    with pytest.raises(BadModel, match="a run on other data, settings or weights") as caught:
         train_model(read_dataset(tiny_cohort), replace(CONFIGS["default"], **change), run, reporter=Heard())
     one_line(caught)
     assert weights(run) == before
@@ -114,6 +116,15 @@ def test_a_detector_is_kept(trained, tiny_cohort, tmp_path):
         assert all(np.array_equal(old[key], new[key]) for key in old)
     assert weights(tmp_path)["distribution"] != weights(run)["distribution"]
     assert model.config.confirm == kept[0].confirm and model.config.seed == 9
+
+
+def test_a_run_is_decided_by_all_the_weights_it_is_given(tiny_cohort):
+    data, config = read_dataset(tiny_cohort), CONFIGS["default"]
+    kept, start, other = (build_networks(config) for _ in range(3))
+    other = replace(start, distribution=other.distribution)
+    given = ((), (kept,), (start,), (other,), (kept, start), (kept, other), (start, kept))
+    keys = [run_key(data, config, *networks) for networks in given]
+    assert len(set(keys)) == len(given) and keys[4] == run_key(data, config, kept, start)
 
 
 def without_truth(tiny_cohort, folder):

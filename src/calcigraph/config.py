@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
@@ -127,6 +128,12 @@ class TrainingConfig:
     validation_share: float = 0.15
     """Share of the training patients held out to choose the epoch that is kept."""
 
+    def __post_init__(self) -> None:
+        _require(self.epochs >= 1, "epochs", "1 or more")
+        _require(self.batch_size >= 1, "batch_size", "1 or more")
+        _require(0 < self.learning_rate < math.inf, "learning_rate", "above 0")
+        _require(0 <= self.validation_share < 1, "validation_share", "0 to below 1")
+
 
 @dataclass(frozen=True)
 class PretrainingConfig:
@@ -181,6 +188,11 @@ class Config:
         _require(self.candidates.rule in ("peaks", "components"), "candidates.rule", "peaks or components")
         _require(self.graph.edge_labels in ("offset", "mm"), "graph.edge_labels", "offset or mm")
         _require(self.network.readout in READOUTS, "network.readout", ", ".join(READOUTS))
+        _require(
+            self.network.readout != "members" or self.network.hidden_dim % 4 == 0,
+            "network.hidden_dim",
+            "a multiple of 4 for the readout members",
+        )
         _require(0 <= self.network.visual_dropout < 1, "network.visual_dropout", "0 to below 1")
         _require(self.network.output in ("sigmoid", "softmax"), "network.output", "sigmoid or softmax")
         _require(self.graph.neighbours >= 1, "graph.neighbours", "1 or more")
@@ -196,11 +208,6 @@ class Config:
         _require(
             min(self.pretraining.graphs, self.pretraining.judges) >= 0, "pretraining", "0 or more graphs"
         )
-        for name in ("patch_training", "graph_training"):
-            recipe: TrainingConfig = getattr(self, name)
-            _require(recipe.epochs >= 1, f"{name}.epochs", "1 or more")
-            _require(recipe.batch_size >= 1, f"{name}.batch_size", "1 or more")
-            _require(0 <= recipe.validation_share < 1, f"{name}.validation_share", "0 to below 1")
 
 
 def paper() -> Config:
@@ -294,7 +301,12 @@ def _merge(base: T, table: Mapping[str, Any], prefix: str) -> T:
             values[name] = _merge(values[name], value, f"{prefix}{name}.")
         else:
             values[name] = _cast(value, types[name], f"{prefix}{name}")
-    return type(base)(**values)
+    try:
+        return type(base)(**values)
+    except BadConfig as error:
+        got, allowed, do = error.said
+        got = got.replace("value of ", f"value of {prefix}", 1)
+        raise BadConfig(got, allowed=allowed, do=do) from None
 
 
 def _cast(value: Any, kind: Any, name: str) -> Any:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 
 class CalcigraphError(Exception):
-    """Base of every error that a user can mend; its text is one line."""
+    """Base of every error that a user can mend; its text is one line, `said` its three parts."""
 
     def __init__(self, got: str, *, allowed: str, do: str) -> None:
         super().__init__(" ".join(f"{got}; allowed: {allowed}; {do}".split()))
-        self._said = (got, allowed, do)
+        self.said = (got, allowed, do)
 
     def __reduce__(self) -> tuple[object, ...]:
         """Let the error cross from a worker process, which pickles it."""
-        return _rebuild, (type(self), *self._said)
+        return _rebuild, (type(self), *self.said)
 
 
 def _rebuild(kind: type[CalcigraphError], got: str, allowed: str, do: str) -> CalcigraphError:

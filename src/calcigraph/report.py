@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -93,9 +93,9 @@ def write_report(folder: Path, results: Sequence[ImageResult], facts: RunFacts) 
     return folder / REPORT
 
 
-@cache
-def _template() -> Template:
-    # Names of files and warnings come from outside: everything is escaped.
+def page_environment(filters: Mapping[str, Callable[..., str]]) -> Environment:
+    """Return what renders the pages of this package, with filters of their own."""
+    # Names of files, data sets and warnings come from outside: everything is escaped.
     environment = Environment(
         loader=PackageLoader("calcigraph"),
         autoescape=True,
@@ -103,8 +103,13 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["shown"] = _shown
-    return environment.get_template("report.html.j2")
+    environment.filters |= filters
+    return environment
+
+
+@cache
+def _template() -> Template:
+    return page_environment({"shown": _shown}).get_template("report.html.j2")
 
 
 def _shown(value: float, decimals: int = 2) -> str:

@@ -13,6 +13,7 @@ from calcigraph.errors import BadConfig
 from calcigraph.lexicon import RESEARCH_USE
 
 if TYPE_CHECKING:
+    from calcigraph.config import Config
     from calcigraph.crossval import Study
 
 ALL = "all"
@@ -46,7 +47,8 @@ def crossval(
     detector: Annotated[
         str | None,
         typer.Option(
-            help="Keep the detector of this model; for data sets whose calcifications are not known."
+            help="Keep the detector of this model; for data sets whose calcifications are not known. "
+            "default-finetuned keeps that of the shipped model."
         ),
     ] = None,
     config: Annotated[
@@ -60,18 +62,17 @@ def crossval(
     """Reproduce the paper's study on a data set: folds by patient, every model on the same ones.
 
     Writes splits.json, predictions.csv (out of fold), metrics.json, figures and report.html into the run folder.
-    Models can be added by a later call with the same options.
+    Models can be added by a later call with the same options; what others have answered stays.
     """
     check_device(device)
     from calcigraph.batch import prepare_folder
-    from calcigraph.config import read_config
     from calcigraph.crossval import CONTESTANTS, StudyOptions, line_up, run_study
     from calcigraph.io import read_dataset
     from calcigraph.training import Workers
 
     names = line_up(CONTESTANTS if models == ALL else (name.strip() for name in models.split(",")))
     options = StudyOptions(folds=folds, seed=seed, image_size_px=image_size, detector=detector or "")
-    settings = {each.preset: each for each in map(read_config, config or [])}
+    settings = _settings(config or [])
     options = replace(
         options,
         paper=settings.get("paper", options.paper),
@@ -80,7 +81,7 @@ def crossval(
         image_training=replace(options.image_training, epochs=image_epochs, batch_size=batch),
         pretrained=_files(pretrained or []),
     )
-    workers = Workers(devices, strategy, "cuda" if device.startswith("cuda") else "cpu")
+    workers = Workers.on(device, devices, strategy)
     data = read_dataset(dataset)
     prepare_folder(out)
     try:
@@ -98,6 +99,27 @@ def crossval(
     _show(study)
     print(f"{out / 'report.html'}")
     print(RESEARCH_USE)
+
+
+def _settings(files: list[Path]) -> dict[str, Config]:
+    """Read files of settings by their presets.
+
+    Raises:
+        BadConfig: a file is not valid, or two have one preset.
+    """
+    from calcigraph.config import read_config
+
+    settings: dict[str, Config] = {}
+    for file in files:
+        read = read_config(file)
+        if read.preset in settings:
+            raise BadConfig(
+                f"a second --config of preset {read.preset!r} ({file})",
+                allowed="one file for each preset",
+                do="leave one out, or mend its preset",
+            )
+        settings[read.preset] = read
+    return settings
 
 
 def _files(given: list[str]) -> dict[str, str]:

@@ -9,6 +9,7 @@ from torch import nn
 
 from calcigraph.checkpoint import load_weights
 from calcigraph.crossval.bench import Bench, Float, labels_of
+from calcigraph.crossval.options import StudyOptions
 from calcigraph.io import Case
 from calcigraph.lexicon import DISTRIBUTIONS
 from calcigraph.models.baselines import image_network
@@ -25,10 +26,7 @@ def answer_by_image(bench: Bench, name: str) -> Float:
         BadModel: a file of pretrained weights cannot be used.
     """
     options, reporter = bench.options, bench.hear(name)
-    torch.manual_seed(options.seed)
-    network = image_network(name, channels=CHANNELS, classes=len(DISTRIBUTIONS))
-    if name in options.pretrained:
-        load_pretrained(network, name, Path(options.pretrained[name]))
+    network = first_network(name, options)
     shrink_dataset(
         bench.dataset,
         options.default.breast,
@@ -49,6 +47,15 @@ def answer_by_image(bench: Bench, name: str) -> Float:
         workers=bench.workers,
     )
     return predict_images(network, _examples(bench, bench.labelled("test")).images, device=bench.device)
+
+
+def first_network(name: str, options: StudyOptions) -> nn.Module:
+    """Build an image network as its training starts; raises as `answer_by_image`."""
+    torch.manual_seed(options.seed)
+    network = image_network(name, channels=CHANNELS, classes=len(DISTRIBUTIONS))
+    if name in options.pretrained:
+        load_pretrained(network, name, Path(options.pretrained[name]))
+    return network
 
 
 def load_image_network(bench: Bench, name: str) -> nn.Module:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 
 from calcigraph.crossval.bench import Bench, Float
 from calcigraph.crossval.boosting import answer_by_boosting
 from calcigraph.crossval.cnn import answer_by_image
 from calcigraph.crossval.geometry import DETECTOR
-from calcigraph.crossval.graph_models import answer_by_graph
+from calcigraph.crossval.graph_models import answer_by_graph, as_in_paper, by_default, fine_tuned
 from calcigraph.crossval.rule import answer_by_constant, answer_by_rule
 from calcigraph.errors import BadConfig
 
@@ -33,9 +34,11 @@ class Contestant:
 
 
 CONTESTANTS: dict[str, Contestant] = {
-    "paper": Contestant("graph, as in the paper", "graph", answer_by_graph),
-    "default": Contestant("graph, default", "graph", answer_by_graph),
-    "default-finetuned": Contestant("graph, shipped weights fine-tuned", "graph", answer_by_graph),
+    "paper": Contestant("graph, as in the paper", "graph", partial(answer_by_graph, recipe_of=as_in_paper)),
+    "default": Contestant("graph, default", "graph", partial(answer_by_graph, recipe_of=by_default)),
+    "default-finetuned": Contestant(
+        "graph, shipped weights fine-tuned", "graph", partial(answer_by_graph, recipe_of=fine_tuned)
+    ),
     "resnet50": Contestant("ResNet-50", "image", answer_by_image),
     "densenet121": Contestant("DenseNet-121", "image", answer_by_image),
     "mobilenetv2": Contestant("MobileNetV2", "image", answer_by_image),

@@ -13,7 +13,7 @@ import numpy as np
 from calcigraph.errors import BadManifest
 from calcigraph.io import Case, Dataset
 from calcigraph.io.tables import write_text
-from calcigraph.training import split_by_patient
+from calcigraph.training import class_of_patients, split_by_patient
 
 SPLITS_FILE = "splits.json"
 
@@ -70,14 +70,16 @@ def freeze_folds(
 def make_folds(cases: Sequence[Case], *, folds: int, seed: int, validation_share: float) -> tuple[Fold, ...]:
     """Divide patients into folds in which every class is as frequent as can be.
 
-    A patient's class is the rarest of their images' classes. Classes are dealt out from the rarest, each patient
+    A patient's class is that of `class_of_patients`. Classes are dealt out from the rarest, each patient
     to the fold that has the fewest images of the class, then the fewest in all; so both views stay together, and
     four patients of a class reach four folds.
 
     Raises:
         BadManifest: fewer patients than folds.
     """
-    images, classes = Counter(case.patient_id for case in cases), _class_of_patients(cases)
+    images = Counter(case.patient_id for case in cases)
+    labels = [-1 if case.distribution is None else case.distribution.place for case in cases]
+    classes = class_of_patients([case.patient_id for case in cases], np.array(labels, np.int64))
     if len(images) < folds:
         raise BadManifest(
             f"{len(images)} patients for {folds} folds",
@@ -98,18 +100,6 @@ def make_folds(cases: Sequence[Case], *, folds: int, seed: int, validation_share
         Fold(k + 1, frozenset(test), _hold_out(cases, classes, test, validation_share, seed + k))
         for k, test in enumerate(held)
     )
-
-
-def _class_of_patients(cases: Sequence[Case]) -> dict[str, int]:
-    """Place of each patient's rarest distribution; -1 without any."""
-    labels = [-1 if case.distribution is None else case.distribution.place for case in cases]
-    frequency = Counter(labels)
-    classes: dict[str, int] = {}
-    for case, label in sorted(
-        zip(cases, labels, strict=True), key=lambda pair: (pair[1] < 0, frequency[pair[1]])
-    ):
-        classes.setdefault(case.patient_id, label)
-    return classes
 
 
 def _hold_out(

@@ -148,4 +148,4 @@ def measure_fold(bench: Bench) -> pd.DataFrame:
         table = pd.DataFrame([measure(encoding) for encoding in encodings], columns=list(FEATURES))
         table.insert(0, "image_id", [case.image_id for case in cases])
         write_table(path, table)
-    return read_table(path).astype({"image_id": str}).set_index("image_id")
+    return read_table(path).set_index("image_id")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,14 +12,15 @@ from calcigraph.checkpoint import find_model, load_model
 from calcigraph.config import Config
 from calcigraph.crossval.bench import Bench, Float
 from calcigraph.crossval.deletion import deletion_table
-from calcigraph.crossval.options import FINE_TUNED_RATE
-from calcigraph.encode import Encoding, encode_candidates
+from calcigraph.crossval.options import FINE_TUNED_RATE, StudyOptions
+from calcigraph.encode import Encoding
 from calcigraph.io import Case
 from calcigraph.io.tables import write_table
 from calcigraph.models import Networks, predict_logits
+from calcigraph.provenance import weights_digest
 from calcigraph.training import train_model
-from calcigraph.training.candidates import detect_dataset, load_image
-from calcigraph.training.model import keep_detector
+from calcigraph.training.candidates import detect_dataset
+from calcigraph.training.model import encode_cases, keep_detector
 
 SHIPPED = "default"
 """The model whose weights are trained on."""
@@ -51,22 +52,16 @@ class FoldModel:
 
     def encode(self, bench: Bench, cases: Sequence[Case], name: str) -> list[Encoding]:
         """Encode cases from their candidates."""
-        encodings = []
-        for case in cases:
-            image = load_image(bench.candidates(self.config), case)
-            encodings.append(
-                encode_candidates(
-                    image.breast,
-                    image.candidates,
-                    self.config,
-                    self.networks,
-                    extent_mm=image.extent_mm,
-                    distribution=case.distribution,
-                    device=bench.device,
-                )
+        return list(
+            encode_cases(
+                self.networks,
+                self.config,
+                bench.candidates(self.config),
+                cases,
+                device=bench.device,
+                report=lambda *n: bench.hear(name).stage("encode", *n),
             )
-            bench.hear(name).stage("encode", len(encodings), len(cases))
-        return encodings
+        )
 
     def answer(self, encodings: Sequence[Encoding], *, device: str = "cpu") -> Float:
         """Probabilities (n, 5); NaN where too little was found to name a distribution."""
@@ -79,21 +74,41 @@ class FoldModel:
         return answers
 
 
-def answer_by_graph(bench: Bench, name: str) -> Float:
+@dataclass(frozen=True)
+class Recipe:
+    """How a graph model is made.
+
+    Attributes:
+        config: its settings.
+        kept: model whose detector is kept; without it one is trained.
+        start: weights to train on, in place of fresh ones.
+    """
+
+    config: Config
+    kept: tuple[Config, Networks] | None = None
+    start: Networks | None = None
+
+
+def answer_by_graph(bench: Bench, name: str, *, recipe_of: Callable[[StudyOptions], Recipe]) -> Float:
     """Train a graph model on the fold, answer its test cases (n, 5) and test its saliency by deletion.
+
+    Args:
+        bench: of the fold.
+        name: of the model.
+        recipe_of: how it is made, by the options of the study.
 
     Raises:
         BadManifest: no truth to train a detector on, or no distribution.
     """
-    config, kept, start = _recipe(bench, name)
-    candidates = bench.candidates(config)
+    recipe = recipe_of(bench.options)
+    config, candidates = recipe.config, bench.candidates(recipe.config)
     detect_dataset(bench.dataset, config, candidates, report=lambda *n: bench.hear(name).stage("detect", *n))
     train_model(
         bench.dataset,
         config,
         bench.folder / name,
-        detector=kept,
-        start=start,
+        detector=recipe.kept,
+        start=recipe.start,
         candidates=candidates,
         device=bench.device,
         reporter=bench.hear(name),
@@ -114,18 +129,35 @@ def answer_by_graph(bench: Bench, name: str) -> Float:
     return answers
 
 
-def _recipe(bench: Bench, name: str) -> tuple[Config, tuple[Config, Networks] | None, Networks | None]:
-    """Settings, the detector that is kept, and the weights to start from."""
-    options = bench.options
-    if name.endswith("-finetuned"):
-        shipped, networks, _ = load_model(find_model(SHIPPED))
-        config = replace(_gently(shipped, options.default), seed=options.seed)
-        return config, (shipped, networks) if options.detector else None, networks
-    config = replace(options.paper if name == "paper" else options.default, seed=options.seed)
+def as_in_paper(options: StudyOptions) -> Recipe:
+    """Train everything by the settings of `paper`."""
+    return _anew(options.paper, options)
+
+
+def by_default(options: StudyOptions) -> Recipe:
+    """Train everything by the settings of `default`."""
+    return _anew(options.default, options)
+
+
+def fine_tuned(options: StudyOptions) -> Recipe:
+    """Train the shipped weights on; where a detector is kept, it is theirs, which their graph network knows."""
+    shipped, networks, _ = load_model(find_model(SHIPPED))
+    config = replace(_gently(shipped, options.default), seed=options.seed)
+    return Recipe(config, (shipped, networks) if options.detector else None, networks)
+
+
+def given_weights(options: StudyOptions) -> list[str]:
+    """Return digests of the weights that a study does not make itself."""
+    names = (SHIPPED, options.detector) if options.detector else (SHIPPED,)
+    return [weights_digest(find_model(name)) for name in names]
+
+
+def _anew(config: Config, options: StudyOptions) -> Recipe:
+    config = replace(config, seed=options.seed)
     if not options.detector:
-        return config, None, None
+        return Recipe(config)
     kept = load_model(find_model(options.detector))[:2]
-    return keep_detector(config, kept[0]), kept, None
+    return Recipe(keep_detector(config, kept[0]), kept)
 
 
 def _gently(shipped: Config, recipe: Config) -> Config:

@@ -37,7 +37,8 @@ class StudyOptions:
         image_training: their recipe, the same for all.
         paper: settings of the model `paper`.
         default: settings of the model `default`, whose detector also serves rule and boosting.
-        detector: model whose detector is kept in place of one trained in each fold; "" trains.
+        detector: model whose detector is kept in place of one trained in each fold (`default-finetuned` keeps that
+            of the weights from which it starts); "" trains.
         pretrained: image network → safetensors file with its ImageNet weights.
         bootstraps: draws of patients for each interval.
         permutations: draws of swapped patients for each pair of models.

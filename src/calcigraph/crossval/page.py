@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from calcigraph.crossval.bench import Bench
 from calcigraph.crossval.compare import STATISTICS, Comparison
@@ -18,6 +16,7 @@ from calcigraph.io.tables import write_text
 from calcigraph.lexicon import DISTRIBUTIONS, RESEARCH_USE
 from calcigraph.metrics import Interval
 from calcigraph.provenance import versions
+from calcigraph.report import page_environment
 
 PAGE = "report.html"
 
@@ -41,20 +40,22 @@ def write_page(benches: Sequence[Bench], study: Study) -> Path:
     """Write `report.html` beside `figures/`, to which it links relatively; returns its path."""
     dataset, options = benches[0].dataset, benches[0].options
     labelled = [case for case in dataset.cases if case.distribution is not None]
+    counts = Counter(case.distribution for case in labelled)
     text = (
-        _environment()
+        page_environment(FILTERS)
         .get_template("study.html.j2")
         .render(
             notice=RESEARCH_USE,
             dataset=dataset,
             images=len(labelled),
             patients=len({case.patient_id for case in labelled}),
-            classes=[(str(name), _count(labelled, name)) for name in DISTRIBUTIONS],
+            classes=[(str(name), counts[name]) for name in DISTRIBUTIONS],
             options=options,
             folds=benches,
             untested=options.folds - len(benches),
             absent=_absent(benches),
             study=study,
+            fine_tuned=any(row.model == "default-finetuned" for row in study.rows),
             titles={name: contestant.title for name, contestant in CONTESTANTS.items()},
             kinds={name: contestant.kind for name, contestant in CONTESTANTS.items()},
             paper_metrics=PAPER_METRICS,
@@ -70,25 +71,6 @@ def write_page(benches: Sequence[Bench], study: Study) -> Path:
     )
     write_text(benches[0].run / PAGE, text)
     return benches[0].run / PAGE
-
-
-def _environment() -> Environment:
-    # Names of data sets and images come from outside: everything is escaped.
-    environment = Environment(
-        loader=PackageLoader("calcigraph"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "spread": _spread,
-        "interval": _interval,
-        "share": _share,
-        "number": _number,
-        "minutes": lambda seconds: _number(seconds / 60, 1),
-    }
-    return environment
 
 
 def _number(value: float, decimals: int = 3) -> str:
@@ -107,8 +89,14 @@ def _share(value: Share) -> str:
     return "–" if value.n == 0 else f"{value.hits / value.n:.2f} ({value.hits} of {value.n})"
 
 
-def _count(cases: Sequence[object], name: object) -> int:
-    return sum(getattr(case, "distribution", None) == name for case in cases)
+FILTERS: dict[str, Callable[..., str]] = {
+    "spread": _spread,
+    "interval": _interval,
+    "share": _share,
+    "number": _number,
+    "minutes": lambda seconds: _number(seconds / 60, 1),
+}
+"""What the template calls its ways to show a value."""
 
 
 def _absent(benches: Sequence[Bench]) -> list[tuple[int, list[str]]]:

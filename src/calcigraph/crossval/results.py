@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import pandas as pd
 
@@ -47,13 +47,7 @@ class Study:
 def gather(benches: Sequence[Bench], models: Sequence[str]) -> dict[str, pd.DataFrame]:
     """Read the out-of-fold answers, model → table with every labelled image once, in the same order."""
     return {
-        model: pd.concat(
-            [
-                read_table(b.folder / model / PREDICTIONS).astype({"image_id": str, "patient_id": str})
-                for b in benches
-            ],
-            ignore_index=True,
-        )
+        model: pd.concat([read_table(b.folder / model / PREDICTIONS) for b in benches], ignore_index=True)
         for model in models
     }
 
@@ -85,8 +79,7 @@ def write_results(benches: Sequence[Bench], models: Sequence[str]) -> Study:
     )
     write_text(run / METRICS_FILE, to_json(_numbers(study, benches)))
     write_text(run / CARD_FILE, _card(study, benches))
-    figures = _draw(benches, answers, study)
-    return Study(study.rows, study.comparisons, study.deletions, study.budgets, figures)
+    return replace(study, figures=_draw(benches, answers, study))
 
 
 def _deletion(benches: Sequence[Bench], model: str) -> pd.DataFrame:

@@ -45,7 +45,7 @@ def distribution_of(form: Mapping[str, float]) -> Distribution:
 
 
 def answer_by_rule(bench: Bench, name: str) -> Float:
-    """Answer the test cases of a fold (n, 5) by the rule; NaN where fewer than five calcifications were found."""
+    """Answer the test cases of a fold (n, 5) by the rule; NaN where fewer than `at_least` calcifications were found."""
     table = measure_fold(bench)
     answers = np.full((len(bench.labelled("test")), len(DISTRIBUTIONS)), np.nan)
     for row, case in enumerate(bench.labelled("test")):

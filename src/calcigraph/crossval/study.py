@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -13,20 +11,20 @@ from typing import Any
 import tomli_w
 
 from calcigraph.crossval.bench import PREDICTIONS, Bench, StudyReporter
+from calcigraph.crossval.cnn import first_network
 from calcigraph.crossval.contestants import CONTESTANTS, line_up
 from calcigraph.crossval.folds import SPLITS_FILE, freeze_folds
+from calcigraph.crossval.graph_models import given_weights
 from calcigraph.crossval.options import StudyOptions
 from calcigraph.crossval.page import write_page
 from calcigraph.crossval.results import Study, write_results
-from calcigraph.errors import BadManifest, BadModel
+from calcigraph.errors import BadManifest
 from calcigraph.io import Dataset
-from calcigraph.io.tables import write_text
 from calcigraph.lexicon import DISTRIBUTIONS, RESEARCH_USE
-from calcigraph.provenance import fingerprint, versions
+from calcigraph.provenance import file_stamp, fingerprint
 from calcigraph.training import Workers
-from calcigraph.training.run_folder import run_key
-
-CONFIG_FILE, RUN_FILE = "config.toml", "run.json"
+from calcigraph.training.run_folder import claim_folder, read_record, run_key
+from calcigraph.training.state import STATE_FILE
 
 
 def run_study(
@@ -41,7 +39,8 @@ def run_study(
 ) -> Study:
     """Cross-validate models on a data set; a killed study goes on when called again.
 
-    What a model has answered in a fold is kept, also by a later call that names more models. Marks in the
+    What a model has answered in a fold is kept, and a model that has answered all of them stays in the results of a
+    later call that names others. Marks in the
     manifest (`split`) are not used: every patient with a distribution is tested once.
 
     Args:
@@ -56,7 +55,8 @@ def run_study(
     Raises:
         BadConfig: no such model, or one that needs what is not installed.
         BadManifest: too few patients, or a data set on which a model cannot be trained.
-        BadModel: `run` holds a study of other data or options.
+        BadModel: `run` holds a study of other data, options or weights to start from, or a file of pretrained
+            weights cannot be used.
     """
     names = line_up(models)
     if not any(case.distribution is not None for case in dataset.cases):
@@ -65,6 +65,11 @@ def run_study(
             allowed=f"images with one of {', '.join(DISTRIBUTIONS)}",
             do="fill the distribution column of manifest.csv",
         )
+    workers = workers or Workers()
+    if images := [name for name in names if CONTESTANTS[name].kind == "image"]:
+        workers.require()
+        for name in images:
+            first_network(name, options)
     with _claim(run, dataset, options, names):
         folds = freeze_folds(
             run / SPLITS_FILE,
@@ -74,14 +79,14 @@ def run_study(
             validation_share=options.default.graph_training.validation_share,
         )
         benches = [
-            Bench(run, fold, fold.mark(dataset), options, device, workers or Workers(), reporter)
+            Bench(run, fold, fold.mark(dataset), options, device, workers, reporter)
             for fold in folds[: options.first_folds or None]
         ]
         for bench in benches:
             for name in names:
                 answer_fold(bench, name)
         shown = [bench for bench in benches if bench.labelled("test")]
-        study = write_results(shown, names)
+        study = write_results(shown, _answered(shown))
         write_page(shown, study)
     return study
 
@@ -93,37 +98,35 @@ def answer_fold(bench: Bench, name: str) -> None:
     if not before and bench.labelled("test"):
         bench.write_answers(name, CONTESTANTS[name].answer(bench, name))
     # Adam's moments take three times the room of the weights and are for going on, which is over.
-    (folder / "state.safetensors").unlink(missing_ok=True)
+    for moments in folder.rglob(STATE_FILE):
+        moments.unlink()
     bench.reporter.answered(bench.fold.number, name, before=before)
 
 
-@contextmanager
-def _claim(run: Path, dataset: Dataset, options: StudyOptions, names: Sequence[str]) -> Iterator[None]:
-    """Note what a study is made of and, at the end, its seconds; refuse to go on with anything else."""
+def _answered(benches: Sequence[Bench]) -> tuple[str, ...]:
+    """Models that have answered all of the folds, now or in earlier calls."""
+    return tuple(
+        name for name in CONTESTANTS if all((b.folder / name / PREDICTIONS).exists() for b in benches)
+    )
+
+
+def _claim(
+    run: Path, dataset: Dataset, options: StudyOptions, names: Sequence[str]
+) -> AbstractContextManager[None]:
+    """Note what a study is made of and which models were ever named; refuse to go on with anything else."""
     settings = _plain(options)
-    key = fingerprint(run_key(dataset, options.default, None), settings | {"first_folds": 0})
-    held = _read(run / RUN_FILE)
-    if held and held.get("key") != key:
-        raise BadModel(
-            f"{run} with a study on other data or options, or of another version",
-            allowed="a new folder, or the same data and options; models may be added",
-            do="choose another --out",
-        )
-    write_text(run / CONFIG_FILE, tomli_w.dumps({"models": list(names), **settings}))
-    started, before = time.perf_counter(), float(held.get("seconds", 0.0))
-    record = {
-        "notice": RESEARCH_USE,
-        "key": key,
-        "dataset": {"name": dataset.name, "source": dataset.source, "images": len(dataset)},
-        "models": list(names),
-        "versions": versions(),
-    }
-    try:
-        write_text(run / RUN_FILE, json.dumps({**record, "seconds": round(before, 1)}, indent=2) + "\n")
-        yield
-    finally:
-        seconds = round(before + time.perf_counter() - started, 1)
-        write_text(run / RUN_FILE, json.dumps({**record, "seconds": seconds}, indent=2) + "\n")
+    files = {name: file_stamp(Path(file)) for name, file in options.pretrained.items()}
+    key = fingerprint(
+        run_key(dataset, options.default), settings | {"first_folds": 0}, given_weights(options), files
+    )
+    ever = [name for name in CONTESTANTS if name in {*names, *read_record(run).get("models", ())}]
+    return claim_folder(
+        run,
+        dataset,
+        key,
+        settings=tomli_w.dumps({"models": ever, **settings}),
+        notes={"notice": RESEARCH_USE, "models": ever},
+    )
 
 
 def _plain(options: StudyOptions) -> dict[str, Any]:
@@ -137,11 +140,3 @@ def _plain(options: StudyOptions) -> dict[str, Any]:
         else value
         for name, value in values.items()
     }
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}

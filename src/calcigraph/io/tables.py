@@ -11,6 +11,9 @@ import pandas as pd
 FLOAT_FORMAT = "%.6g"
 """Six significant digits: 0.01 px in 10,000, and the same text from the same computation everywhere."""
 
+IDS = ("image_id", "patient_id")
+"""Columns that are never numbers or missing values, whatever they look like."""
+
 
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text, replacing the file in one step; makes the folder."""
@@ -31,9 +34,16 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """Read a CSV table.
+    """Read a CSV table; ids are text as it stands, be it `0001` or `NA`.
 
     Raises:
         OSError, ValueError: no such file, not UTF-8, not a table (pandas' parser errors are ValueErrors).
     """
-    return pd.read_csv(path, encoding="utf-8-sig")
+    table = pd.read_csv(path, encoding="utf-8-sig")
+    # pandas looks for missing values in what a converter gives, too.
+    ids = pd.read_csv(
+        path, encoding="utf-8-sig", usecols=lambda name: name in IDS, dtype=str, na_filter=False
+    )
+    for name in ids:
+        table[name] = ids[name]
+    return table

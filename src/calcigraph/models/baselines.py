@@ -103,11 +103,6 @@ def image_network(name: str, *, channels: int, classes: int) -> nn.Module:
     return IMAGE_NETWORKS[name](channels=channels, classes=classes)
 
 
-def parameter_count(network: nn.Module) -> int:
-    """Count the trainable numbers of a network."""
-    return sum(parameter.numel() for parameter in network.parameters())
-
-
 def _monai() -> Any:
     try:
         from monai.networks import nets

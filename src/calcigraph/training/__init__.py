@@ -6,7 +6,7 @@ from calcigraph.training.loop import FitResult, fit
 from calcigraph.training.model import TrainedModel, train_model
 from calcigraph.training.patches import PatchExamples, augment_patches, train_patch_network
 from calcigraph.training.pretraining import pretrain
-from calcigraph.training.sampling import Split, epoch_order, split_by_patient
+from calcigraph.training.sampling import Split, class_of_patients, epoch_order, split_by_patient
 from calcigraph.training.state import EpochReport, Reporter
 from calcigraph.training.temperature import fit_temperature
 from calcigraph.training.workers import Workers
@@ -23,6 +23,7 @@ __all__ = [
     "Workers",
     "augment_graph",
     "augment_patches",
+    "class_of_patients",
     "epoch_order",
     "fit",
     "fit_temperature",

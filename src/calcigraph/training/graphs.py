@@ -16,7 +16,8 @@ from calcigraph.config import GraphConfig, TrainingConfig
 from calcigraph.graph import CalcificationGraph, Frame, assemble, frame_of
 from calcigraph.metrics import multiclass_auc
 from calcigraph.models import DistributionNet, focal_loss
-from calcigraph.training.loop import Examples, FitResult, fit
+from calcigraph.training.epoch import Examples
+from calcigraph.training.loop import FitResult, fit
 from calcigraph.training.members import member_surprise
 from calcigraph.training.sampling import split_patients
 from calcigraph.training.state import EpochReport

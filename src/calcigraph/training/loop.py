@@ -14,8 +14,7 @@ import torch
 from torch import nn
 
 from calcigraph.config import TrainingConfig
-from calcigraph.training.epoch import Course, Epoch, Loss, Score
-from calcigraph.training.epoch import Examples as Examples
+from calcigraph.training.epoch import Course, Epoch, Examples, Loss, Score
 from calcigraph.training.state import EpochReport, RunState, best_epoch
 from calcigraph.training.workers import Workers
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,10 +12,9 @@ import numpy as np
 import torch
 
 from calcigraph.checkpoint import save_model
-from calcigraph.config import Config
-from calcigraph.encode import encode_candidates
+from calcigraph.config import Config, to_toml
+from calcigraph.encode import Encoding, encode_candidates
 from calcigraph.errors import BadManifest
-from calcigraph.graph import CalcificationGraph
 from calcigraph.io import Case, Dataset
 from calcigraph.io.tables import write_text
 from calcigraph.lexicon import DISTRIBUTIONS
@@ -26,7 +25,7 @@ from calcigraph.training.card import write_card
 from calcigraph.training.detector import Road, train_detector
 from calcigraph.training.graphs import labels_of, train_distribution_network
 from calcigraph.training.pretraining import pretrain
-from calcigraph.training.run_folder import claim_run, seconds_so_far
+from calcigraph.training.run_folder import claim_folder, run_key, seconds_so_far
 from calcigraph.training.sampling import split_by_patient
 from calcigraph.training.state import Reporter
 from calcigraph.training.temperature import fit_temperature
@@ -77,7 +76,7 @@ def train_model(
 
     Raises:
         BadManifest: nothing to train on.
-        BadModel: `run` holds a run with other settings.
+        BadModel: `run` holds a run on other data, with other settings or other weights to start from.
     """
     cases = [case for case in dataset.cases if case.split != "test"]
     if detector is not None:
@@ -86,7 +85,8 @@ def train_model(
     if detector is None:
         require_truth(dataset, cases, held_out)
     kept = None if detector is None else detector[1]
-    with claim_run(run, dataset, config, kept or start):
+    key = run_key(dataset, config, *(networks for networks in (kept, start) if networks is not None))
+    with claim_folder(run, dataset, key, settings=to_toml(config)):
         started = time.perf_counter()
         write_text(run / "splits.json", json.dumps({"validation": sorted(held_out)}, indent=2) + "\n")
         shown = replace(dataset, cases=tuple(cases))
@@ -133,24 +133,27 @@ def hold_out(cases: Sequence[Case], config: Config) -> frozenset[str]:
 
 
 def encode_cases(
-    networks: Networks, road: Road, cases: Sequence[Case], report: Callable[[int, int], None]
-) -> list[CalcificationGraph]:
-    """Return the graph of every case, with its distribution."""
-    graphs = []
-    for case in cases:
-        image = load_image(road.candidates, case)
-        encoding = encode_candidates(
+    networks: Networks,
+    config: Config,
+    candidates: Path,
+    cases: Sequence[Case],
+    *,
+    device: str,
+    report: Callable[[int, int], None],
+) -> Iterator[Encoding]:
+    """Encode cases from their candidates, one after the other; the graphs have their distributions."""
+    for done, case in enumerate(cases, start=1):
+        image = load_image(candidates, case)
+        yield encode_candidates(
             image.breast,
             image.candidates,
-            road.config,
+            config,
             networks,
             extent_mm=image.extent_mm,
             distribution=case.distribution,
-            device=road.device,
+            device=device,
         )
-        graphs.append(encoding.graph)
-        report(len(graphs), len(cases))
-    return graphs
+        report(done, len(cases))
 
 
 def _train_distribution(networks: Networks, road: Road) -> tuple[float, Scores | None]:
@@ -160,7 +163,15 @@ def _train_distribution(networks: Networks, road: Road) -> tuple[float, Scores |
     """
     config, needed = road.config, road.config.confirm.at_least
     labelled = [case for case in road.cases if case.distribution is not None]
-    graphs = encode_cases(networks, road, labelled, lambda *n: road.reporter.stage("graphs", *n))
+    encodings = encode_cases(
+        networks,
+        config,
+        road.candidates,
+        labelled,
+        device=road.device,
+        report=lambda *n: road.reporter.stage("graphs", *n),
+    )
+    graphs = [encoding.graph for encoding in encodings]
     usable = [(g, c.patient_id) for g, c in zip(graphs, labelled, strict=True) if len(g.pos) >= needed]
     if not any(patient not in road.held_out for _, patient in usable):
         raise BadManifest(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,40 +24,53 @@ RUN_FILE = "run.json"
 
 
 @contextmanager
-def claim_run(run: Path, dataset: Dataset, config: Config, detector: Networks | None) -> Iterator[None]:
+def claim_folder(
+    run: Path, dataset: Dataset, key: str, *, settings: str, notes: Mapping[str, object] | None = None
+) -> Iterator[None]:
     """Note what a run is made of and, at the end, its seconds; refuse to go on with anything else.
+
+    Args:
+        run: the folder.
+        dataset: on which it is.
+        key: a fingerprint of all that decides it.
+        settings: all of them, as TOML.
+        notes: what else `run.json` says.
 
     Raises:
         BadModel: the folder holds a run on other data, with other settings or another version.
     """
-    key = run_key(dataset, config, detector)
-    path = run / RUN_FILE
-    held = _read(path)
+    held = read_record(run)
     if held and held.get("key") != key:
         raise BadModel(
-            f"{run} with a run on other data or settings, or of another version",
-            allowed="a new folder, or the same data and settings",
+            f"{run} with a run on other data, settings or weights, or of another version",
+            allowed="a new folder, or what it was made with",
             do="choose another --out",
         )
-    write_text(run / CONFIG_FILE, to_toml(config))
+    write_text(run / CONFIG_FILE, settings)
     started, before = time.perf_counter(), float(held.get("seconds", 0.0))
+    record = {
+        "key": key,
+        "dataset": {"name": dataset.name, "source": dataset.source, "images": len(dataset)},
+        **(notes or {}),
+        "versions": versions(),
+    }
     try:
-        _write(path, key, dataset, before)
+        _write(run, record, before)
         yield
     finally:
-        _write(path, key, dataset, before + time.perf_counter() - started)
+        _write(run, record, before + time.perf_counter() - started)
 
 
 def seconds_so_far(run: Path) -> float:
     """Seconds of the calls that have ended; a call that was killed outright is not counted."""
-    return float(_read(run / RUN_FILE).get("seconds", 0.0))
+    return float(read_record(run).get("seconds", 0.0))
 
 
-def run_key(dataset: Dataset, config: Config, detector: Networks | None) -> str:
-    """Return a fingerprint of all that decides a run."""
-    kept = "" if detector is None else [_digest(detector.confirm), _digest(detector.describe)]
+def run_key(dataset: Dataset, config: Config, *given: Networks) -> str:
+    """Return a fingerprint of all that decides a run; `given` are networks that it does not make itself."""
+    weights = [[_digest(n.confirm), _digest(n.describe), _digest(n.distribution)] for n in given] or ""
     cases = [_stamp(dataset, case) for case in dataset.cases]
-    return fingerprint(to_toml(config), cases, kept, versions()["calcigraph"])
+    return fingerprint(to_toml(config), cases, weights, versions()["calcigraph"])
 
 
 def _digest(network: nn.Module) -> list[float]:
@@ -70,19 +83,14 @@ def _stamp(dataset: Dataset, case: Case) -> list[str]:
     return [repr(case), *(repr(file_stamp(file)) for file in files)]
 
 
-def _write(path: Path, key: str, dataset: Dataset, seconds: float) -> None:
-    record = {
-        "key": key,
-        "dataset": {"name": dataset.name, "source": dataset.source, "images": len(dataset)},
-        "seconds": round(seconds, 1),
-        "versions": versions(),
-    }
-    write_text(path, json.dumps(record, indent=2) + "\n")
+def _write(run: Path, record: Mapping[str, object], seconds: float) -> None:
+    write_text(run / RUN_FILE, json.dumps({**record, "seconds": round(seconds, 1)}, indent=2) + "\n")
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_record(run: Path) -> dict[str, Any]:
+    """Read what a run folder says of itself; nothing where it says nothing."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads((run / RUN_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

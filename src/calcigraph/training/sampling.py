@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -23,7 +24,7 @@ class Split:
 def split_by_patient(patients: Sequence[str], labels: NDArray[np.int64], *, share: float, seed: int) -> Split:
     """Hold out a share of the patients of every class; a patient is never on both sides.
 
-    A patient's class is the rarest of their examples' classes. Of each class at least one patient trains; with
+    A patient's class is that of `class_of_patients`. Of each class at least one patient trains; with
     too few patients for the share, nobody is held out.
 
     Args:
@@ -33,7 +34,8 @@ def split_by_patient(patients: Sequence[str], labels: NDArray[np.int64], *, shar
         seed: of the choice.
     """
     names, patient = np.unique(np.asarray(patients, dtype=str), return_inverse=True)
-    classes = _class_of_patients(patient, np.asarray(labels, np.int64), len(names))
+    found = class_of_patients(names[patient].tolist(), labels)
+    classes = np.array([found[name] for name in names.tolist()], np.int64)
     rng = np.random.default_rng((seed, len(names)))
     held = np.zeros(len(names), np.bool_)
     for each in np.unique(classes):
@@ -58,14 +60,17 @@ def split_patients(
     return Split(training=np.flatnonzero(~out), validation=np.flatnonzero(out))
 
 
-def _class_of_patients(
-    patient: NDArray[np.int64], labels: NDArray[np.int64], count: int
-) -> NDArray[np.int64]:
-    frequency = np.bincount(labels) if len(labels) else np.zeros(1, np.int64)
-    classes = np.zeros(count, np.int64)
-    for example in np.argsort(-frequency[labels], kind="stable"):
-        classes[patient[example]] = labels[example]
-    return classes
+def class_of_patients(patients: Sequence[str], labels: NDArray[np.int64]) -> dict[str, int]:
+    """Return the rarest of the classes of each patient's examples.
+
+    A negative label is an unknown class, and only of those who have no other.
+    """
+    known = np.asarray(labels, np.int64).tolist()
+    frequency = Counter(known)
+    by_rarity = sorted(
+        zip(patients, known, strict=True), key=lambda pair: (pair[1] >= 0, -frequency[pair[1]])
+    )
+    return dict(by_rarity)  # the last of a patient's stays
 
 
 def epoch_rng(seed: int, epoch: int) -> np.random.Generator:

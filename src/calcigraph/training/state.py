@@ -19,6 +19,8 @@ from calcigraph.config import TrainingConfig
 from calcigraph.errors import BadModel
 from calcigraph.io.tables import write_text
 
+STATE_FILE = "state.safetensors"
+
 
 @dataclass(frozen=True)
 class EpochReport:
@@ -83,7 +85,7 @@ class RunState:
     @property
     def path(self) -> Path:
         """The file of the last finished epoch."""
-        return self.folder / "state.safetensors"
+        return self.folder / STATE_FILE
 
     @property
     def best_path(self) -> Path:

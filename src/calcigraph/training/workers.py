@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing import get_context
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import nn
+from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException
 
 from calcigraph.errors import BadConfig
 
@@ -51,6 +54,26 @@ class Workers:
                 f"strategy {self.strategy!r}", allowed=", ".join(STRATEGIES), do="change --strategy"
             )
 
+    @classmethod
+    def on(cls, device: str, devices: int, strategy: str) -> Workers:
+        """Share a training among devices of the kind of `device`, a name that torch knows.
+
+        Raises:
+            BadConfig: several of a kind that cannot share, or more than there are.
+        """
+        kind = "cuda" if device.startswith("cuda") else "cpu"
+        workers = cls(devices, strategy, kind)
+        if devices > 1 and device not in ("cpu", "cuda"):
+            raise BadConfig(
+                f"{devices} devices of {device}",
+                allowed="several of cpu or of cuda",
+                do="change --device or --devices",
+            )
+        present = torch.cuda.device_count() if kind == "cuda" else os.cpu_count() or 1
+        if devices > max(present, 1):
+            raise BadConfig(f"{devices} devices", allowed=f"1 to {present} of {kind}", do="change --devices")
+        return workers
+
     def launch(
         self,
         train: Callable[[Fabric, Callable[[EpochReport], None]], None],
@@ -62,7 +85,7 @@ class Workers:
         `train` is sent to the processes, so it must be picklable; the result is what they leave on disk.
 
         Raises:
-            BadConfig: Lightning is not installed.
+            BadConfig: Lightning is not installed, or the processes did not start or ended early.
         """
         fabric = self._fabric()
         told = get_context("spawn").SimpleQueue()
@@ -70,9 +93,25 @@ class Workers:
         listener.start()
         try:
             fabric.launch(train, told.put)
+        except (ProcessExitedException, ProcessRaisedException, RuntimeError, OSError) as error:
+            said = (str(error).split("\n\n")[-1].strip().splitlines() or [type(error).__name__])[-1]
+            raise BadConfig(
+                f"{self.devices} devices that could not train together ({said})",
+                allowed=f"devices that {self.strategy} can join",
+                do="mend that, or take --devices 1",
+            ) from error
         finally:
             told.put(None)
             listener.join()
+
+    def require(self) -> None:
+        """Check that what several devices need is installed.
+
+        Raises:
+            BadConfig: Lightning is not.
+        """
+        if self.devices > 1:
+            self._fabric()
 
     def _fabric(self) -> Fabric:
         try:
