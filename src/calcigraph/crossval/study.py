@@ -40,8 +40,8 @@ def run_study(
     """Cross-validate models on a data set; a killed study goes on when called again.
 
     What a model has answered in a fold is kept, and a model that has answered all of them stays in the results of a
-    later call that names others. Marks in the
-    manifest (`split`) are not used: every patient with a distribution is tested once.
+    later call that names others. Marks in the manifest (`split`) are not used: every patient with a distribution is
+    tested once.
 
     Args:
         dataset: of the contract.
