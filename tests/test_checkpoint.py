@@ -11,7 +11,8 @@ from calcigraph.checkpoint import (
     shipped_models,
     write_tensors,
 )
-from calcigraph.config import default, paper, to_toml
+from calcigraph.config import default, paper
+from calcigraph.config_toml import to_toml
 from calcigraph.errors import BadModel
 from calcigraph.models import NETWORKS, build_networks
 

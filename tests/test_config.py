@@ -16,12 +16,10 @@ from calcigraph.config import (
     PatchConfig,
     TrainingConfig,
     default,
-    from_toml,
     load_preset,
     paper,
-    read_config,
-    to_toml,
 )
+from calcigraph.config_toml import from_toml, read_config, to_toml
 from calcigraph.errors import BadConfig
 
 

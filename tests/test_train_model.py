@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from calcigraph.checkpoint import load_model
-from calcigraph.config import default, read_config
+from calcigraph.config import default
+from calcigraph.config_toml import read_config
 from calcigraph.errors import BadManifest, BadModel
 from calcigraph.io import read_dataset, write_manifest
 from calcigraph.lexicon import DISTRIBUTIONS

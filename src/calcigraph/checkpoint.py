@@ -11,7 +11,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from calcigraph.config import Config, read_config, to_toml
+from calcigraph.config import Config
+from calcigraph.config_toml import read_config, to_toml
 from calcigraph.errors import BadConfig, BadModel
 from calcigraph.io.tables import write_text
 from calcigraph.models import NETWORKS, Networks, build_networks

@@ -1,15 +1,9 @@
-"""Every setting, one frozen dataclass per stage; presets `paper` and `default`; TOML in and out."""
+"""Every setting, one frozen dataclass per stage; presets `paper` and `default`."""
 
 from __future__ import annotations
 
 import math
-import tomllib
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
-from pathlib import Path
-from typing import Any, TypeVar, get_args, get_type_hints
-
-import tomli_w
+from dataclasses import dataclass, field
 
 from calcigraph.errors import BadConfig
 from calcigraph.prevalence import PREVALENCE
@@ -129,10 +123,10 @@ class TrainingConfig:
     """Share of the training patients held out to choose the epoch that is kept."""
 
     def __post_init__(self) -> None:
-        _require(self.epochs >= 1, "epochs", "1 or more")
-        _require(self.batch_size >= 1, "batch_size", "1 or more")
-        _require(0 < self.learning_rate < math.inf, "learning_rate", "above 0")
-        _require(0 <= self.validation_share < 1, "validation_share", "0 to below 1")
+        require(self.epochs >= 1, "epochs", "1 or more")
+        require(self.batch_size >= 1, "batch_size", "1 or more")
+        require(0 < self.learning_rate < math.inf, "learning_rate", "above 0")
+        require(0 <= self.validation_share < 1, "validation_share", "0 to below 1")
 
 
 @dataclass(frozen=True)
@@ -184,30 +178,28 @@ class Config:
     )
 
     def __post_init__(self) -> None:
-        _require(self.candidates.response in ("tophat", "blob"), "candidates.response", "tophat or blob")
-        _require(self.candidates.rule in ("peaks", "components"), "candidates.rule", "peaks or components")
-        _require(self.graph.edge_labels in ("offset", "mm"), "graph.edge_labels", "offset or mm")
-        _require(self.network.readout in READOUTS, "network.readout", ", ".join(READOUTS))
-        _require(
+        require(self.candidates.response in ("tophat", "blob"), "candidates.response", "tophat or blob")
+        require(self.candidates.rule in ("peaks", "components"), "candidates.rule", "peaks or components")
+        require(self.graph.edge_labels in ("offset", "mm"), "graph.edge_labels", "offset or mm")
+        require(self.network.readout in READOUTS, "network.readout", ", ".join(READOUTS))
+        require(
             self.network.readout != "members" or self.network.hidden_dim % 4 == 0,
             "network.hidden_dim",
             "a multiple of 4 for the readout members",
         )
-        _require(0 <= self.network.visual_dropout < 1, "network.visual_dropout", "0 to below 1")
-        _require(self.network.output in ("sigmoid", "softmax"), "network.output", "sigmoid or softmax")
-        _require(self.graph.neighbours >= 1, "graph.neighbours", "1 or more")
-        _require(self.network.convolutions >= 1, "network.convolutions", "1 or more")
-        _require(self.prevalence in PREVALENCE, "prevalence", ", ".join(PREVALENCE))
-        _require(0 <= self.prevalence_weight <= 1, "prevalence_weight", "0 to 1")
-        _require(self.confirm.members >= 1, "confirm.members", "1 or more")
-        _require(0 <= self.confirm.threshold <= 1, "confirm.threshold", "0 to 1")
-        _require(self.patch.size_px >= 8 and self.patch.size_px % 2 == 0, "patch.size_px", "even, 8 or more")
-        _require(
+        require(0 <= self.network.visual_dropout < 1, "network.visual_dropout", "0 to below 1")
+        require(self.network.output in ("sigmoid", "softmax"), "network.output", "sigmoid or softmax")
+        require(self.graph.neighbours >= 1, "graph.neighbours", "1 or more")
+        require(self.network.convolutions >= 1, "network.convolutions", "1 or more")
+        require(self.prevalence in PREVALENCE, "prevalence", ", ".join(PREVALENCE))
+        require(0 <= self.prevalence_weight <= 1, "prevalence_weight", "0 to 1")
+        require(self.confirm.members >= 1, "confirm.members", "1 or more")
+        require(0 <= self.confirm.threshold <= 1, "confirm.threshold", "0 to 1")
+        require(self.patch.size_px >= 8 and self.patch.size_px % 2 == 0, "patch.size_px", "even, 8 or more")
+        require(
             bool(self.patch.scales) and min(self.patch.scales) >= 1, "patch.scales", "whole numbers from 1"
         )
-        _require(
-            min(self.pretraining.graphs, self.pretraining.judges) >= 0, "pretraining", "0 or more graphs"
-        )
+        require(min(self.pretraining.graphs, self.pretraining.judges) >= 0, "pretraining", "0 or more graphs")
 
 
 def paper() -> Config:
@@ -254,73 +246,11 @@ def load_preset(name: str) -> Config:
     return PRESETS[name]()
 
 
-def to_toml(config: Config) -> str:
-    """Write every setting as TOML."""
-    return tomli_w.dumps(asdict(config))
-
-
-def from_toml(text: str) -> Config:
-    """Read settings from TOML; what is left out keeps the value of the file's `preset`.
+def require(holds: bool, name: str, allowed: str) -> None:
+    """Refuse a setting by its name, with what is allowed.
 
     Raises:
-        BadConfig: not TOML, an unknown setting, a wrong type or a value out of range.
+        BadConfig: it does not hold.
     """
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise BadConfig(f"settings that are not TOML ({error})", allowed="TOML", do="mend the file") from None
-    return _merge(load_preset(str(table.get("preset", "default"))), table, "")
-
-
-def read_config(path: Path) -> Config:
-    """Read a TOML file of settings.
-
-    Raises:
-        BadConfig: the file is missing or not valid.
-    """
-    try:
-        return from_toml(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError):
-        raise BadConfig(
-            f"no readable settings at {path}", allowed="a TOML file", do="check the path"
-        ) from None
-
-
-T = TypeVar("T")
-
-
-def _merge(base: T, table: Mapping[str, Any], prefix: str) -> T:
-    types = get_type_hints(type(base))
-    known = [f.name for f in fields(base)]  # type: ignore[arg-type]
-    values = {name: getattr(base, name) for name in known}
-    for name, value in table.items():
-        if name not in known:
-            raise BadConfig(f"setting {prefix}{name}", allowed=", ".join(known), do="remove or rename it")
-        if is_dataclass(values[name]):
-            _require(isinstance(value, dict), f"{prefix}{name}", "a table")
-            values[name] = _merge(values[name], value, f"{prefix}{name}.")
-        else:
-            values[name] = _cast(value, types[name], f"{prefix}{name}")
-    try:
-        return type(base)(**values)
-    except BadConfig as error:
-        got, allowed, do = error.said
-        got = got.replace("value of ", f"value of {prefix}", 1)
-        raise BadConfig(got, allowed=allowed, do=do) from None
-
-
-def _cast(value: Any, kind: Any, name: str) -> Any:
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if get_args(kind):
-        _require(
-            isinstance(value, list) and all(type(v) is int for v in value), name, "a list of whole numbers"
-        )
-        return tuple(value)
-    _require(type(value) is kind, name, f"a {kind.__name__}")
-    return value
-
-
-def _require(holds: bool, name: str, allowed: str) -> None:
     if not holds:
         raise BadConfig(f"a wrong value of {name}", allowed=allowed, do="change the settings")

@@ -107,7 +107,7 @@ def _settings(files: list[Path]) -> dict[str, Config]:
     Raises:
         BadConfig: a file is not valid, or two have one preset.
     """
-    from calcigraph.config import read_config
+    from calcigraph.config_toml import read_config
 
     settings: dict[str, Config] = {}
     for file in files:

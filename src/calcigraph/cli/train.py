@@ -40,7 +40,8 @@ def train(
     if seed is not None and seed < 0:
         raise BadConfig(f"seed {seed}", allowed="0 or more", do="change --seed")
     from calcigraph.checkpoint import find_model, load_model
-    from calcigraph.config import load_preset, read_config
+    from calcigraph.config import load_preset
+    from calcigraph.config_toml import read_config
     from calcigraph.io import read_dataset
     from calcigraph.training import train_model
 

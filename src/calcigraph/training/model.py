@@ -12,7 +12,8 @@ import numpy as np
 import torch
 
 from calcigraph.checkpoint import save_model
-from calcigraph.config import Config, to_toml
+from calcigraph.config import Config
+from calcigraph.config_toml import to_toml
 from calcigraph.encode import Encoding, encode_candidates
 from calcigraph.errors import BadManifest
 from calcigraph.io import Case, Dataset

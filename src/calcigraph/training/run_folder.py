@@ -12,7 +12,8 @@ from typing import Any
 from torch import nn
 
 from calcigraph.checkpoint import CONFIG_FILE
-from calcigraph.config import Config, to_toml
+from calcigraph.config import Config
+from calcigraph.config_toml import to_toml
 from calcigraph.errors import BadModel
 from calcigraph.io import Case, Dataset
 from calcigraph.io.tables import write_text

@@ -1,0 +1,81 @@
+"""Settings as TOML, in and out."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, fields, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar, get_args, get_type_hints
+
+import tomli_w
+
+from calcigraph.config import Config, load_preset, require
+from calcigraph.errors import BadConfig
+
+
+def to_toml(config: Config) -> str:
+    """Write every setting as TOML."""
+    return tomli_w.dumps(asdict(config))
+
+
+def from_toml(text: str) -> Config:
+    """Read settings from TOML; what is left out keeps the value of the file's `preset`.
+
+    Raises:
+        BadConfig: not TOML, an unknown setting, a wrong type or a value out of range.
+    """
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise BadConfig(f"settings that are not TOML ({error})", allowed="TOML", do="mend the file") from None
+    return _merge(load_preset(str(table.get("preset", "default"))), table, "")
+
+
+def read_config(path: Path) -> Config:
+    """Read a TOML file of settings.
+
+    Raises:
+        BadConfig: the file is missing or not valid.
+    """
+    try:
+        return from_toml(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        raise BadConfig(
+            f"no readable settings at {path}", allowed="a TOML file", do="check the path"
+        ) from None
+
+
+T = TypeVar("T")
+
+
+def _merge(base: T, table: Mapping[str, Any], prefix: str) -> T:
+    types = get_type_hints(type(base))
+    known = [f.name for f in fields(base)]  # type: ignore[arg-type]
+    values = {name: getattr(base, name) for name in known}
+    for name, value in table.items():
+        if name not in known:
+            raise BadConfig(f"setting {prefix}{name}", allowed=", ".join(known), do="remove or rename it")
+        if is_dataclass(values[name]):
+            require(isinstance(value, dict), f"{prefix}{name}", "a table")
+            values[name] = _merge(values[name], value, f"{prefix}{name}.")
+        else:
+            values[name] = _cast(value, types[name], f"{prefix}{name}")
+    try:
+        return type(base)(**values)
+    except BadConfig as error:
+        got, allowed, do = error.said
+        got = got.replace("value of ", f"value of {prefix}", 1)
+        raise BadConfig(got, allowed=allowed, do=do) from None
+
+
+def _cast(value: Any, kind: Any, name: str) -> Any:
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if get_args(kind):
+        require(
+            isinstance(value, list) and all(type(v) is int for v in value), name, "a list of whole numbers"
+        )
+        return tuple(value)
+    require(type(value) is kind, name, f"a {kind.__name__}")
+    return value
