@@ -17,7 +17,7 @@ from calcigraph.figures import confusion_matrix, roc_curves
 from calcigraph.froc import Detection, FoundAt, MarkedImage, detection_at, found_at, froc, match_marks
 from calcigraph.io import Case, Dataset
 from calcigraph.io.tables import write_table, write_text
-from calcigraph.lexicon import DISTRIBUTIONS, RESEARCH_USE
+from calcigraph.lexicon import DISTRIBUTIONS, RESEARCH_USE, Distribution
 from calcigraph.metrics import Interval, Scores, bootstrap, constant_answer, fill_unanswered
 from calcigraph.metrics import confusion_matrix as count_confusions
 from calcigraph.pipeline import Pipeline
@@ -54,8 +54,12 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class _Judged:
+    """What is kept of an image: little, as a data set may have many."""
+
     case: Case
-    prediction: Prediction
+    distribution: Distribution | None
+    probabilities: dict[Distribution, float]
+    calcifications: int
     kept: MarkedImage | None
     proposed: MarkedImage | None
 
@@ -100,7 +104,7 @@ def evaluate_model(
         distribution=_score(labelled, seed) if labelled else None,
         breasts=_score_breasts(labelled, seed) if labelled else None,
         constant=constant_answer(_labels(labelled)) if labelled else None,
-        unanswered=sum(one.prediction.distribution is None for one in labelled),
+        unanswered=sum(one.distribution is None for one in labelled),
         detection=detection_at(kept, 0.0) if kept else None,
         found_at=_found_at(judged, seed),
         failures=failures,
@@ -114,13 +118,23 @@ def _judge(pipeline: Pipeline, dataset: Dataset, case: Case) -> _Judged:
     prediction = pipeline.predict(mammogram)
     truth = dataset.truth(case)
     if truth is None:
-        return _Judged(case, prediction, None, None)
+        return _kept(case, prediction)
     apart = select_nodes(prediction.candidates, replace(pipeline.config.confirm, threshold=0.0))
     kept, proposed = (
         match_marks(marks, truth, spacing_mm=mammogram.spacing_mm, area_cm2=prediction.breast.area_cm2)
         for marks in (prediction.calcifications, prediction.candidates.iloc[apart])
     )
-    return _Judged(case, prediction, kept, proposed)
+    return _kept(case, prediction, kept, proposed)
+
+
+def _kept(
+    case: Case,
+    prediction: Prediction,
+    kept: MarkedImage | None = None,
+    proposed: MarkedImage | None = None,
+) -> _Judged:
+    count = len(prediction.calcifications)
+    return _Judged(case, prediction.distribution, prediction.probabilities, count, kept, proposed)
 
 
 def _found_at(judged: Sequence[_Judged], seed: int) -> FoundAt | None:
@@ -136,7 +150,7 @@ def _labels(labelled: Sequence[_Judged]) -> NDArray[np.int64]:
 
 
 def _given(labelled: Sequence[_Judged]) -> NDArray[np.float64]:
-    return np.array([[one.prediction.probabilities[name] for name in DISTRIBUTIONS] for one in labelled])
+    return np.array([[one.probabilities[name] for name in DISTRIBUTIONS] for one in labelled])
 
 
 def _filled(given: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -170,9 +184,9 @@ def _table(judged: Sequence[_Judged]) -> pd.DataFrame:
             "image_id": one.case.image_id,
             "patient_id": one.case.patient_id,
             "truth": one.case.distribution,
-            "distribution": one.prediction.distribution,
-            **{f"p_{name}": one.prediction.probabilities[name] for name in DISTRIBUTIONS},
-            "n_calcifications": len(one.prediction.calcifications),
+            "distribution": one.distribution,
+            **{f"p_{name}": one.probabilities[name] for name in DISTRIBUTIONS},
+            "n_calcifications": one.calcifications,
         }
         for one in judged
     ]
