@@ -9,13 +9,19 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from real_sets import Row, measure_all
 
-from calcigraph.lexicon import DISTRIBUTIONS, RESEARCH_USE
+from calcigraph.cases import fuse_views
+from calcigraph.io import read_dataset
+from calcigraph.io.tables import read_table
+from calcigraph.lexicon import DISTRIBUTIONS, RESEARCH_USE, Distribution
+from calcigraph.metrics import Interval, bootstrap, constant_answer, fill_unanswered
 from calcigraph.pipeline import Pipeline
 
 SHOWN = {
@@ -28,49 +34,61 @@ SHOWN = {
 }
 
 
-def interval(found: dict[str, float]) -> str:
-    return f"{found['value']:.3f} [{found['low']:.3f}, {found['high']:.3f}]"
+def interval(found: Interval) -> str:
+    return f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"
 
 
-def distribution_table(metrics: dict[str, Any]) -> list[str]:
-    views, breasts, constant = metrics["distribution"], metrics["breasts"], metrics["constant"]
+def labelled(folder: Path, data: Path) -> pd.DataFrame:
+    """Return the answers for views with a label, less the classes of which there is but one patient."""
+    table = read_table(folder / "predictions.csv").dropna(subset=["truth"])
+    patients = table.groupby("truth")["patient_id"].transform("nunique")
+    sides = {case.image_id: str(case.laterality) for case in read_dataset(data).cases}
+    return table[patients > 1].assign(side=lambda kept: kept["image_id"].map(sides))
+
+
+def distribution_table(table: pd.DataFrame) -> list[str]:
+    labels = np.array([Distribution(name).place for name in table["truth"]])
+    given, patients = table[[f"p_{name}" for name in DISTRIBUTIONS]].to_numpy(np.float64), table["patient_id"]
+    equal = np.full(len(DISTRIBUTIONS), 1 / len(DISTRIBUTIONS))
+    first, fused = fuse_views(given, (patients + " " + table["side"] + " " + table["truth"]).tolist())
+    views = bootstrap(labels, fill_unanswered(given, equal), patients.tolist(), seed=0)
+    breasts = bootstrap(labels[first], fill_unanswered(fused, equal), patients.iloc[first].tolist(), seed=0)
+    constant = asdict(constant_answer(labels))
     lines = [
-        f"| | one view (n = {views['n']['value']:.0f}) | CC and MLO fused (n = {breasts['n']['value']:.0f}) "
-        "| always the same answer |",
+        f"| | one view (n = {len(labels)}) | CC and MLO fused (n = {len(first)}) | always the same answer |",
         "|---|---|---|---|",
     ]
     for key, name in SHOWN.items():
         lines.append(f"| {name} | {interval(views[key])} | {interval(breasts[key])} | {constant[key]:.3f} |")
-    return [
-        *lines,
-        "",
-        f"{metrics['unanswered']} views got no answer; they count as five equal probabilities.",
-    ]
+    without = int(np.isnan(given).any(axis=1).sum())
+    return [*lines, "", f"{without} views got no answer; they count as five equal probabilities."]
 
 
-def confusion_table(folder: Path) -> list[str]:
-    table = pd.read_csv(folder / "predictions.csv").dropna(subset=["truth"])
+def confusion_table(table: pd.DataFrame) -> list[str]:
     names = [str(name) for name in DISTRIBUTIONS]
     counts = pd.crosstab(table["truth"], table["distribution"].fillna("none"))
-    counts = counts.reindex(index=names, columns=[*names, "none"], fill_value=0)
+    present = [name for name in names if name in counts.index]
+    counts = counts.reindex(index=present, columns=[*names, "none"], fill_value=0)
     lines = ["| truth \\ answer | " + " | ".join([*names, "none"]) + " |", "|---" * 7 + "|"]
-    return lines + [f"| {name} | " + " | ".join(map(str, counts.loc[name])) + " |" for name in names]
+    return lines + [f"| {name} | " + " | ".join(map(str, counts.loc[name])) + " |" for name in present]
 
 
 def detection_lines(metrics: dict[str, Any]) -> list[str]:
     kept, curve = metrics["detection"], metrics["found_at"]
+    at = f"{curve['value']:.3f} [{curve['low']:.3f}, {curve['high']:.3f}]"
     return [
         f"Detection, {kept['targets']} visible calcifications on {kept['images']} images, matched within 0.5 mm:",
-        f"{interval(curve)} found at {curve['false_per_cm2']} false marks per cm² of breast; at the model's own",
+        f"{at} found at {curve['false_per_cm2']} false marks per cm² of breast; at the model's own",
         f"threshold {kept['true_positive_rate']:.3f} found at {kept['false_per_cm2']:.3f} per cm².",
     ]
 
 
-def section(title: str, folder: Path) -> list[str]:
+def section(title: str, folder: Path, data: Path) -> list[str]:
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    data = metrics["dataset"]
-    lines = [f"## {title}", "", f"{data['name']} ({data['source']}). {metrics['protocol']}.", ""]
-    lines += [*distribution_table(metrics), "", *confusion_table(folder), ""]
+    about = metrics["dataset"]
+    table = labelled(folder, data)
+    lines = [f"## {title}", "", f"{about['name']} ({about['source']}). {metrics['protocol']}.", ""]
+    lines += [*distribution_table(table), "", *confusion_table(table), ""]
     return [*lines, *detection_lines(metrics), ""]
 
 
@@ -98,10 +116,12 @@ def main() -> None:
         f"One threshold for all sets, chosen on simulated images: {pipeline.config.confirm.threshold:.3f}.",
         "",
     ]
-    lines += section("Simulated", given.evaluations / "simulated")
+    lines += section("Simulated", given.evaluations / "simulated", given.evaluations / "simulated-set")
     if (given.evaluations / "semi_real").is_dir():
         lines += section(
-            "Semi-real: simulated calcifications inside real outlines", given.evaluations / "semi_real"
+            "Semi-real: simulated calcifications inside real outlines",
+            given.evaluations / "semi_real",
+            given.evaluations / "semi-real-set",
         )
     data = os.environ.get("CALCIGRAPH_DATA")
     if data:
