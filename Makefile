@@ -39,6 +39,7 @@ ifdef CALCIGRAPH_DATA
 	$(BIN)/calcigraph evaluate default $(SCORES)/semi-real-set --out $(SCORES)/semi_real
 endif
 	$(BIN)/python benchmarks/scores.py $(SCORES)
+	cp docs/scores.md src/calcigraph/weights/default/SCORES.md
 
 study: $(READY)  ## the paper's study on its simulated twin: a day or so; resumes after being killed
 	$(BIN)/pip install --quiet -c requirements.lock --editable '.[baselines,train]'
@@ -62,6 +63,7 @@ lock: $(READY)  ## write what is installed as the lock file
 	$(BIN)/pip freeze --exclude-editable --exclude calcigraph | sed 's/+cpu$$//' > requirements.lock
 
 $(READY): pyproject.toml requirements.lock
+	@echo "setting up $(VENV): a minute or two, 2 GB"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet -c requirements.lock torch
 	$(BIN)/pip install --quiet -c requirements.lock --editable '.[dev]'

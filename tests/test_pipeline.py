@@ -115,7 +115,8 @@ def test_below_five_there_is_no_distribution(image, name, found):
         assert prediction.distribution is not None and not few
         return
     assert prediction.distribution is None
-    assert few == [f"distribution: {count} calcifications found, 5 needed to name one"]
+    things = "calcification" if count == 1 else "calcifications"
+    assert few == [f"distribution: {count} {things} found, 5 needed to name one"]
     assert all(math.isnan(p) for p in prediction.probabilities.values())
     assert tuple(prediction.calcifications.columns) == CALCIFICATION_COLUMNS
     assert (prediction.calcifications["saliency"] == 0).all()

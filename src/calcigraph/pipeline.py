@@ -107,7 +107,8 @@ class Pipeline:
         elif encoding.breast.fills_image:
             said.append("breast: no background found; the whole image was searched")
         if found < needed:
-            said.append(f"distribution: {found} calcifications found, {needed} needed to name one")
+            things = "calcification" if found == 1 else "calcifications"
+            said.append(f"distribution: {found} {things} found, {needed} needed to name one")
         else:
             first, second = sorted(probabilities, key=lambda name: -probabilities[name])[:2]
             if probabilities[first] - probabilities[second] < CLOSE_CALL:
