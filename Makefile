@@ -14,6 +14,7 @@ demo: $(READY)  ## simulate, predict and report; ends with the path of the repor
 	$(BIN)/calcigraph predict build/demo/images --out demo_report
 
 test: $(READY)  ## lint, types, layering, doctests and tests
+	$(BIN)/pip install --quiet -c requirements.lock --editable '.[dev,baselines,train]'
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
