@@ -29,8 +29,11 @@ def simulate(
         typer.Option(metavar="MM", help="Pixel pitch; without it, one per case as machines have."),
     ] = None,
     acquisition: Annotated[
-        str, typer.Option(help="`digital`, `film`, or `mixed`: a quarter are films.")
-    ] = "mixed",
+        str | None,
+        typer.Option(
+            help="`digital`, `film`, or `mixed`: a quarter are films. Without it, the twin is digital, all else mixed."
+        ),
+    ] = None,
     file_format: Annotated[str, typer.Option("--format", help="`dicom` or `png` (16 bit).")] = "dicom",
     workers: Annotated[int | None, typer.Option(help="Processes; one per core unless given.")] = None,
 ) -> None:
@@ -57,6 +60,7 @@ def simulate(
         plan = plan_outlined(read_outlines(outlines))
     else:
         plan = plan_twin() if cohort == "twin" else plan_balanced(cases, normals)
+    acquisition = acquisition or ("digital" if cohort == "twin" else "mixed")
     options = CohortOptions(seed=seed, spacing_mm=spacing, acquisition=acquisition, file_format=file_format)
     with progress(len(plan)) as move:
         write_cohort(
