@@ -87,13 +87,7 @@ def encode_candidates(
     """
     seconds: dict[str, float] = {}
     with _timed(seconds, "confirm"):
-        probability = confirm_patches(
-            networks.confirm,
-            networks.describe,
-            candidates.patches,
-            describe_votes=config.confirm.describe_votes,
-            device=device,
-        )
+        probability = confirm_candidates(candidates, config, networks, device=device)
         table = candidates.table.assign(probability=probability)
         kept = select_nodes(table, config.confirm)
     with _timed(seconds, "describe"):
@@ -109,6 +103,19 @@ def encode_candidates(
             distribution=distribution,
         )
     return Encoding(breast, table, calcifications, graph, seconds)
+
+
+def confirm_candidates(
+    candidates: Candidates, config: Config, networks: Networks, *, device: str | torch.device = "cpu"
+) -> NDArray[np.float64]:
+    """Return the probability of every candidate, (n,) in [0, 1] (equation 2)."""
+    return confirm_patches(
+        networks.confirm,
+        networks.describe,
+        candidates.patches,
+        describe_votes=config.confirm.describe_votes,
+        device=device,
+    )
 
 
 def select_nodes(table: pd.DataFrame, config: ConfirmConfig) -> NDArray[np.int64]:

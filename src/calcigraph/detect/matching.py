@@ -9,15 +9,15 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from calcigraph.io.truth import VISIBLE_SNR
+
 REACH_MM = 0.2
 """A candidate is true within this distance of a calcification, or within its radius if that is larger."""
 
-VISIBLE_SNR = 5.0
-"""Where the truth states a signal-to-noise ratio, calcifications from this on can be seen (Rose's criterion), and
-a detector is scored on them; the others are neither asked for nor false."""
-
 LEARNT_SNR = 3.0
-"""From this on they train the detector as true ones, so that it knows the faintest that are seen."""
+"""Where the truth states a signal-to-noise ratio, calcifications from this on train the detector as true ones, so
+that it knows the faintest that are seen. It is scored on those from `VISIBLE_SNR` on; the others are neither asked
+for nor false."""
 
 TARGET_KINDS = ("lesion", "scattered")
 """Where the truth states a kind, these are microcalcifications and the others are look-alikes."""

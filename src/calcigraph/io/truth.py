@@ -12,6 +12,9 @@ from calcigraph.io.tables import read_table, write_table
 
 TRUTH_COLUMNS = ("row_px", "col_px", "diameter_mm")
 
+VISIBLE_SNR = 5.0
+"""Where a truth states a signal-to-noise ratio, `snr`, calcifications from this on can be seen (Rose's criterion)."""
+
 
 def truth_path(folder: Path, image_id: str) -> Path:
     """Where the truth of an image lies in a data set's folder."""

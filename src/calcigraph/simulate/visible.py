@@ -7,10 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from calcigraph.io.truth import VISIBLE_SNR
 from calcigraph.simulate.calcification import Calcification, Kind
-
-SEEN_SNR = 5.0
-"""Rose's criterion; see `shadow.observer_snr`."""
 
 SEEN_AT_LEAST = 6
 SEEN_SHARE = (0.35, 0.95)
@@ -40,7 +38,7 @@ def make_visible(
     wanted = int(
         np.clip(round(rng.uniform(*SEEN_SHARE) * len(seen)), min(SEEN_AT_LEAST, len(seen)), len(seen))
     )
-    short = SEEN_SNR / max(float(seen[wanted - 1]), 0.1)
+    short = VISIBLE_SNR / max(float(seen[wanted - 1]), 0.1)
     if short <= 1:
         return list(calcifications)
     density = float(np.median([calcifications[place].attenuation_per_mm for place in members]))

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from calcigraph.config import Config
 from calcigraph.detect.matching import Label
+from calcigraph.encode import confirm_candidates
 from calcigraph.io import Case
-from calcigraph.models import Networks, confirm_patches
+from calcigraph.models import Networks
 from calcigraph.training.candidates import load_image, load_windows
 from calcigraph.training.patches import Patches, train_patch_network
 from calcigraph.training.state import Reporter
@@ -123,19 +124,12 @@ def choose_threshold(networks: Networks, cases: Sequence[Case], road: Road) -> f
     beliefs, labels, area_cm2 = [], [], 0.0
     for number, case in enumerate(cases, start=1):
         image = load_image(road.candidates, case)
-        belief = confirm_patches(
-            networks.confirm,
-            networks.describe,
-            image.candidates.patches,
-            describe_votes=road.config.confirm.describe_votes,
-            device=road.device,
-        )
-        beliefs.append(belief)
+        beliefs.append(confirm_candidates(image.candidates, road.config, networks, device=road.device))
         labels.append(image.labels)
         area_cm2 += image.breast.area_cm2
         road.reporter.stage("threshold", number, len(cases))
-    every, label = np.concatenate(beliefs), np.concatenate(labels)
-    true, false = every[label == Label.TRUE], np.sort(every[label == Label.FALSE])[::-1]
+    belief, label = np.concatenate(beliefs), np.concatenate(labels)
+    true, false = belief[label == Label.TRUE], np.sort(belief[label == Label.FALSE])[::-1]
     allowed = round(PASSING_PER_CM2 * area_cm2)
     if not len(true) or len(false) <= allowed:
         return 0.5
