@@ -112,7 +112,6 @@ def test_unknown_settings_and_wrong_types(text, words):
         ("graph_training", "learning_rate", "0"),
         ("graph_training", "learning_rate", "nan"),
         ("pretraining.recipe", "epochs", "0"),
-        ("network", "hidden_dim", "30"),
         ("graph_training", "validation_share", "1.0"),
     ],
 )
@@ -124,10 +123,6 @@ def test_a_recipe_by_itself_is_judged_too():
     for wrong in ({"epochs": 0}, {"batch_size": 0}, {"validation_share": 1.0}, {"learning_rate": 0.0}):
         with pytest.raises(BadConfig, match=f"a wrong value of {next(iter(wrong))}; allowed"):
             TrainingConfig(**wrong)
-
-
-def test_hidden_dim_is_free_where_no_heads_share_it():
-    assert from_toml('[network]\nreadout = "pool"\nhidden_dim = 30\n').network.hidden_dim == 30
 
 
 @pytest.mark.parametrize("text", ["preset = [", "= 3", "[graph\n", "a = 1\na = 2", "x = 'open", "\0"])
@@ -168,9 +163,7 @@ CONFIGS = st.builds(
     graph=st.builds(
         GraphConfig, neighbours=st.integers(1, 50), edge_labels=st.sampled_from(["offset", "mm"])
     ),
-    network=st.builds(
-        NetworkConfig, residual=st.booleans(), readout=st.sampled_from(["flatten", "pool", "members"])
-    ),
+    network=st.builds(NetworkConfig, residual=st.booleans(), readout=st.sampled_from(["flatten", "members"])),
 )
 
 

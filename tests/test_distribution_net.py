@@ -66,7 +66,7 @@ def test_nodes_of_the_paper_are_80_wide_and_know_only_the_image():
     net = net_of(CONFIGS["paper"])
     assert SCALARS[net.columns] == ("row_share", "col_share")
     assert net.convolve.convolutions[0].in_dim == 80
-    assert SCALARS[net_of(CONFIGS["default"]).columns][0] == "depth"
+    assert SCALARS[net_of(CONFIGS["default"]).columns][0] == "centre_depth"
 
 
 def test_equations_4_and_5():
@@ -86,20 +86,6 @@ def test_equation_7_orders_cuts_and_pads():
     h = torch.arange(7.0)[:, None].repeat(1, 32) + 1
     flat = net.readout.flatten(h, batch).view(3, 3, 32)[:, :, 0]
     assert flat.tolist() == [[2, 1, 0], [0, 0, 0], [6, 4, 5]]
-
-
-def test_the_pool_of_one_graph_by_hand():
-    config = dataclasses.replace(
-        CONFIGS["default"], network=dataclasses.replace(CONFIGS["default"].network, readout="pool")
-    )
-    net = net_of(config)
-    batch = Batch.from_data_list([graph_of(4, CONFIGS["default"])])
-    h = torch.randn(4, 32)
-    mean, highest, spread, attended = net.readout.pool(h, batch)[0].split(32)
-    torch.testing.assert_close(mean, h.mean(0))
-    torch.testing.assert_close(highest, h.max(0).values)
-    torch.testing.assert_close(spread, h.std(0, correction=0), atol=2e-3, rtol=1e-2)
-    torch.testing.assert_close(attended, (torch.softmax(net.readout.attention(h), 0) * h).sum(0))
 
 
 def test_probabilities_sum_to_one_and_soften_with_temperature(config):

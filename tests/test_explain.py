@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch_geometric.data import Batch
 
 from calcigraph.explain import node_saliency
 from hand_made_graphs import CONFIGS, graph_of, net_of
@@ -12,6 +13,7 @@ class HandMade(nn.Module):
 
     def __init__(self, weights):
         super().__init__()
+        self.readout = nn.Identity()
         self.weights = nn.Parameter(torch.tensor(weights))
 
     def node_features(self, batch):
@@ -70,3 +72,23 @@ def test_nodes_beyond_the_paper_s_readout_have_no_say_of_their_own():
     """Only 128 nodes reach the flat vector; the mean slope is over all of them, and the answer is finite."""
     config = CONFIGS["paper"]
     assert np.isfinite(node_saliency(net_of(config), graph_of(150, config))).all()
+
+
+def test_nodes_that_weigh_in_the_shape_are_salient():
+    """The first node is of the lesion and the second not: what leaves most behind when it goes is the first."""
+    config = CONFIGS["default"]
+    net, graph = net_of(config), graph_of(12, config)
+    batch = Batch.from_data_list([graph])
+    weight = torch.full((12,), 0.5)
+    for node, value in ((0, 1.0), (1, 1e-6)):
+        weight[node] = value
+    net.readout.weigh = lambda h: weight
+    named = net.readout.name(weight, batch)[0]
+    saliency = node_saliency(net, graph, target=2)
+    assert saliency[1] < 1e-4
+    moved = []
+    for node in range(12):
+        nudged = weight.clone()
+        nudged[node] *= 0.999
+        moved.append(abs((net.readout.name(nudged, batch)[0, 2] - named[2]).item()))
+    assert int(np.argmax(moved)) == int(np.argmax(saliency))

@@ -9,7 +9,6 @@ from torch_geometric.data import Batch
 from calcigraph.config import GraphConfig
 from calcigraph.graph import (
     SCALARS,
-    SUMMARY,
     Frame,
     assemble,
     build_graph,
@@ -17,6 +16,7 @@ from calcigraph.graph import (
     frame_of,
     nearest_neighbours,
 )
+from calcigraph.graph.labels import RANKS
 from calcigraph.lexicon import Distribution
 from calcigraph.records import CANDIDATE_COLUMNS, Breast
 from hand_made_graphs import FRAME, scatter
@@ -116,13 +116,19 @@ def test_scalars_by_hand():
     first = dict(zip(SCALARS, graph.scalars[0].tolist(), strict=True))
     assert first["row_share"] == pytest.approx(110 / 200)
     assert first["col_share"] == pytest.approx(40 / 150)
-    assert (first["depth"], first["across"]) == pytest.approx((0.2, 0.1))
-    assert first["nipple_cos"] == pytest.approx(20 / np.hypot(20, 10))
-    assert first["nipple_sin"] == pytest.approx(10 / np.hypot(20, 10))
     assert (first["centre_depth"], first["centre_across"]) == pytest.approx((0.0, -0.2), abs=1e-6)
     assert first["probability"] == pytest.approx(0.9)
     assert first["log_neighbour_distance"] == pytest.approx(np.log1p(20))
     assert first["log_count"] == pytest.approx(np.log1p(2) / 5)
+    assert all(first[f"log_distance_{rank}"] == pytest.approx(np.log1p(20)) for rank in RANKS)
+
+
+def test_distances_are_those_to_the_nearest_nodes():
+    graph = graph_of(np.column_stack([np.full(30, 100.0), 2.0 * np.arange(30)]))
+    ends, middle = (dict(zip(SCALARS, graph.scalars[node].tolist(), strict=True)) for node in (0, 15))
+    for rank in RANKS:
+        assert ends[f"log_distance_{rank}"] == pytest.approx(np.log1p(2 * rank))
+        assert middle[f"log_distance_{rank}"] == pytest.approx(np.log1p(2 * ((rank + 1) // 2)))
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 8, 9, 40])
@@ -134,9 +140,8 @@ def test_any_number_of_nodes(n, kind):
     assert graph.scalars.shape == (n, len(SCALARS))
     assert graph.visual.shape == (n, 4)
     assert graph.edge_attr.shape == (n * min(8, max(n - 1, 0)), 5 if kind == "mm" else 2)
-    assert graph.summary.shape == (1, len(SUMMARY))
     assert "y" not in graph
-    for values in (graph.scalars, graph.edge_attr, graph.summary):
+    for values in (graph.scalars, graph.edge_attr):
         assert values.dtype == torch.float32
         assert torch.isfinite(values).all()
 
@@ -148,33 +153,13 @@ def test_a_mirrored_breast_gives_the_same_graph():
     one, two = graph_of(pos), graph_of(np.column_stack([pos[:, 0], width - pos[:, 1]]), frame=mirrored)
     torch.testing.assert_close(one.edge_attr, two.edge_attr, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(one.scalars[:, 2:], two.scalars[:, 2:], atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(one.summary, two.summary, atol=1e-5, rtol=1e-5)
 
 
-def test_a_crop_says_nothing_of_the_nipple():
+def test_a_crop_says_that_it_is_one():
     crop = Frame((100.0, 60.0), (0.0, 1.0), (200.0, 150.0), 300.0, False)
     scalars = dict(zip(SCALARS, graph_of(scatter(10), frame=crop).scalars.T, strict=True))
-    for name in ("depth", "across", "nipple_sin", "nipple_cos", "whole_breast"):
-        assert (scalars[name] == 0).all()
+    assert (scalars["whole_breast"] == 0).all()
     assert (scalars["centre_depth"] != 0).any()
-
-
-def test_the_main_group_is_told_from_a_stray_node():
-    group = 100 + np.random.default_rng(0).normal(0, 2, (20, 2))
-    alone = dict(zip(SUMMARY, graph_of(group).summary[0].tolist(), strict=True))
-    stray = dict(zip(SUMMARY, graph_of(np.vstack([group, [[10.0, 10.0]]])).summary[0].tolist(), strict=True))
-    assert stray["main_share"] == pytest.approx(20 / 21)
-    assert stray["log_main_long_mm"] == pytest.approx(alone["log_main_long_mm"], rel=1e-5)
-    assert stray["log_long_mm"] > alone["log_long_mm"] + 0.1
-    assert stray["log_groups"] == pytest.approx(np.log1p(2) / 3)
-
-
-def test_a_row_that_points_at_the_nipple_aims_at_it():
-    along = np.column_stack([np.full(9, 100.0), np.linspace(10, 50, 9)])
-    across = np.column_stack([np.linspace(80, 120, 9), np.full(9, 30.0)])
-    aim = SUMMARY.index("main_aim")
-    assert graph_of(along).summary[0, aim] > 0.9
-    assert graph_of(across).summary[0, aim] < 0.1
 
 
 def test_the_frame_and_the_answer_travel_with_the_graph():
@@ -195,7 +180,7 @@ def test_assembling_again_gives_the_same_graph():
     graph = graph_of(scatter(12))
     pos, marks = graph.pos.numpy().astype(float), graph.marks.numpy().astype(float)
     again = assemble(pos, marks, graph.visual, frame=frame_of(graph), config=GraphConfig())
-    for name in ("pos", "scalars", "edge_attr", "summary", "edge_index"):
+    for name in ("pos", "scalars", "edge_attr", "edge_index"):
         torch.testing.assert_close(graph[name], again[name], atol=1e-5, rtol=1e-5)
 
 
@@ -203,7 +188,6 @@ def test_a_batch_keeps_empty_graphs():
     batch = Batch.from_data_list([graph_of(scatter(n)) for n in (0, 3, 0, 1)])
     assert batch.num_graphs == 4
     assert batch.ptr.tolist() == [0, 0, 3, 3, 4]
-    assert batch.summary.shape == (4, len(SUMMARY))
 
 
 def test_rows_and_features_must_agree():

@@ -82,6 +82,13 @@ def test_members_are_supervised_and_travel_through_augmentation():
     with member_surprise(net) as surprise:
         net(Batch.from_data_list([graph, varied]))
         assert surprise() > 0
+        known = surprise().item()
+        graph.member[0] = torch.nan  # one node is not known: the others are still asked
+        net(Batch.from_data_list([graph]))
+        assert 0 < surprise() < torch.inf
+        graph.member[:] = torch.nan
+        net(Batch.from_data_list([graph]))
+        assert surprise() == 0 < known
         del graph.member
         net(Batch.from_data_list([graph]))
         assert surprise() == 0

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from calcigraph.errors import BadConfig
 from calcigraph.prevalence import PREVALENCE
 
-READOUTS = ("flatten", "pool", "members")
+READOUTS = ("flatten", "members")
 
 
 @dataclass(frozen=True)
@@ -95,8 +95,8 @@ class NetworkConfig:
     """Share of the graphs whose visual features are taken away in training; above 0 they are standardised, and NaN
     is unknown. 0 takes them as they are (paper)."""
     readout: str = "members"
-    """`flatten`: the node matrix, cut or padded to `flatten_nodes` (paper); `pool`: permutation-invariant;
-    `members`: that and the shape of the nodes that belong to the lesion."""
+    """`flatten`: the node matrix, cut or padded to `flatten_nodes` (paper); `members`: the
+    shape of the nodes that belong to the lesion."""
     flatten_nodes: int = 128
     readout_dim: int = 64
     dropout: float = 0.2
@@ -182,11 +182,6 @@ class Config:
         require(self.candidates.rule in ("peaks", "components"), "candidates.rule", "peaks or components")
         require(self.graph.edge_labels in ("offset", "mm"), "graph.edge_labels", "offset or mm")
         require(self.network.readout in READOUTS, "network.readout", ", ".join(READOUTS))
-        require(
-            self.network.readout != "members" or self.network.hidden_dim % 4 == 0,
-            "network.hidden_dim",
-            "a multiple of 4 for the readout members",
-        )
         require(0 <= self.network.visual_dropout < 1, "network.visual_dropout", "0 to below 1")
         require(self.network.output in ("sigmoid", "softmax"), "network.output", "sigmoid or softmax")
         require(self.graph.neighbours >= 1, "graph.neighbours", "1 or more")

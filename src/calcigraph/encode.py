@@ -72,6 +72,7 @@ def encode_candidates(
     *,
     extent_mm: tuple[float, float],
     distribution: Distribution | None = None,
+    member: NDArray[np.float32] | None = None,
     device: str | torch.device = "cpu",
 ) -> Encoding:
     """Confirm, describe and connect candidates that were detected before; see `encode`.
@@ -83,6 +84,7 @@ def encode_candidates(
         networks: `confirm` and `describe` are used.
         extent_mm: (rows, cols) of the image.
         distribution: the true answer, put into the graph for training.
+        member: (n,) whether each candidate is of the lesion (`detect.matching.on_lesion`), put there too.
         device: where the patch networks run.
     """
     seconds: dict[str, float] = {}
@@ -101,6 +103,7 @@ def encode_candidates(
             breast=breast,
             config=config.graph,
             distribution=distribution,
+            member=None if member is None else member[kept],
         )
     return Encoding(breast, table, calcifications, graph, seconds)
 

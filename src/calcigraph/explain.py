@@ -1,22 +1,26 @@
-"""Which calcifications decided: Grad-CAM on the nodes of the graph."""
+"""Which calcifications decided: those whose leaving would change the answer most."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch_geometric.data import Batch
 
 from calcigraph.graph import CalcificationGraph
-from calcigraph.models import DistributionNet
+from calcigraph.models import DistributionNet, MemberReadout
 
 
 def node_saliency(
     net: DistributionNet, graph: CalcificationGraph, *, target: int | None = None
 ) -> NDArray[np.float32]:
-    """Grad-CAM (Selvaraju et al. 2017) on the features h (n, k) of the nodes after the last convolution.
+    """Say how much each calcification had to do with the logit y_c of class c.
 
-    s_i = ReLU(Σ_k α_k h_ik), with α_k = mean_i ∂y_c / ∂h_ik and y_c the logit of class c, divided by its maximum.
+    Where the network names by the lesion's shape (`MemberReadout`), s_i = w_i |∂y_c / ∂w_i|, w_i being the node's
+    weight in that shape: to first order, how far the logit moves when the node leaves. Otherwise Grad-CAM
+    (Selvaraju et al. 2017) on the features h (n, k) of the nodes after the last convolution, as in the paper:
+    s_i = ReLU(Σ_k α_k h_ik), α_k = mean_i ∂y_c / ∂h_ik. Both are divided by their maximum.
 
     Args:
         net: the graph network, which is asked in inference mode.
@@ -24,20 +28,36 @@ def node_saliency(
         target: index of the class to explain; by default the likeliest.
 
     Returns:
-        (n,) float32 in [0, 1]: 1 at the most important node, all 0 where none speaks for the class.
+        (n,) float32 in [0, 1]: 1 at the most important node, all 0 where none matters.
     """
     was_training = net.training
     net.eval()
     batch = Batch.from_data_list([graph]).to(next(net.parameters()).device)
-    with torch.enable_grad():
-        h = net.node_features(batch).detach().requires_grad_()
-        logits = net.read_out(h, batch)[0]
-        chosen = int(logits.argmax()) if target is None else target
-        (slope,) = torch.autograd.grad(logits[chosen], h)
+    with torch.no_grad():
+        h = net.node_features(batch)
+    if isinstance(net.readout, MemberReadout):
+        saliency = _by_weight(net.readout, h, batch, target)
+    else:
+        saliency = _grad_cam(net, h, batch, target)
     net.train(was_training)
-    if len(h) == 0:
-        return np.zeros(0, np.float32)
-    saliency = torch.relu(h.detach() @ slope.mean(dim=0))
-    highest = saliency.max()
+    highest = saliency.max() if len(saliency) else 0
     scaled: NDArray[np.float32] = (saliency / highest if highest > 0 else saliency).cpu().numpy()
     return scaled
+
+
+def _by_weight(readout: MemberReadout, h: Tensor, batch: Batch, target: int | None) -> Tensor:
+    weight = readout.weigh(h).detach().requires_grad_()
+    slope = _slope(readout.name(weight, batch)[0], weight, target)
+    return weight.detach() * slope.abs()
+
+
+def _grad_cam(net: DistributionNet, h: Tensor, batch: Batch, target: int | None) -> Tensor:
+    h = h.detach().requires_grad_()
+    slope = _slope(net.read_out(h, batch)[0], h, target)
+    return torch.relu(h.detach() @ slope.mean(dim=0)) if len(h) else slope.sum(dim=1)
+
+
+def _slope(logits: Tensor, of: Tensor, target: int | None) -> Tensor:
+    chosen = int(logits.argmax()) if target is None else target
+    (slope,) = torch.autograd.grad(logits[chosen], of)
+    return slope

@@ -56,7 +56,7 @@ def deletion_table(
 
 
 def without(graph: CalcificationGraph, removed: NDArray[np.int64], config: GraphConfig) -> CalcificationGraph:
-    """Return the graph without some nodes: edges, labels and summary are those of what is left."""
+    """Return the graph without some nodes: edges, labels and scalars are those of what is left."""
     kept = np.setdiff1d(np.arange(len(graph.pos)), removed)
     return assemble(
         graph.pos.numpy()[kept].astype(np.float64),

@@ -19,7 +19,10 @@ LEARNT_SNR = 3.0
 that it knows the faintest that are seen. It is scored on those from `VISIBLE_SNR` on; the others are neither asked
 for nor false."""
 
-TARGET_KINDS = ("lesion", "scattered")
+LESION = "lesion"
+"""The kind of those that make the distribution."""
+
+TARGET_KINDS = (LESION, "scattered")
 """Where the truth states a kind, these are microcalcifications and the others are look-alikes."""
 
 DOUBTFUL_KINDS = ("coarse",)
@@ -39,6 +42,19 @@ def targets(truth: pd.DataFrame) -> pd.DataFrame:
     if "kind" not in truth:
         return truth
     return truth.loc[truth["kind"].isin(TARGET_KINDS)]
+
+
+def on_lesion(
+    table: pd.DataFrame, truth: pd.DataFrame | None, *, spacing_mm: tuple[float, float]
+) -> NDArray[np.float32]:
+    """Say which candidates lie on calcifications of the lesion: (n,) 1 or 0, NaN where the truth names no kinds."""
+    if truth is None or "kind" not in truth:
+        return np.full(len(table), np.nan, dtype=np.float32)
+    known = targets(truth)
+    near, nearest = lying_on(table, known, spacing_mm=spacing_mm)
+    belongs = np.zeros(len(table), dtype=np.float32)
+    belongs[near] = (known["kind"] == LESION).to_numpy()[nearest]
+    return belongs
 
 
 def neither(truth: pd.DataFrame) -> pd.DataFrame:

@@ -4,19 +4,16 @@ from calcigraph.graph.build import CalcificationGraph, assemble, build_graph, fr
 from calcigraph.graph.frame import Frame
 from calcigraph.graph.labels import EDGE_LABELS, SCALARS, edge_labels, node_scalars, position_columns
 from calcigraph.graph.neighbours import nearest_neighbours
-from calcigraph.graph.summary import SUMMARY, graph_summary
 
 __all__ = [
     "EDGE_LABELS",
     "SCALARS",
-    "SUMMARY",
     "CalcificationGraph",
     "Frame",
     "assemble",
     "build_graph",
     "edge_labels",
     "frame_of",
-    "graph_summary",
     "nearest_neighbours",
     "node_scalars",
     "position_columns",

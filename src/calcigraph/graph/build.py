@@ -12,7 +12,6 @@ from calcigraph.config import GraphConfig
 from calcigraph.graph.frame import Frame
 from calcigraph.graph.labels import MARKS, edge_labels, node_scalars
 from calcigraph.graph.neighbours import nearest_neighbours
-from calcigraph.graph.summary import graph_summary
 from calcigraph.lexicon import Distribution
 from calcigraph.records import Breast
 
@@ -27,8 +26,8 @@ class CalcificationGraph(Data):  # type: ignore[misc]
         marks: (n, 3) float32, probability, diameter_mm and contrast, as in the table.
         edge_index: (2, e) int64, neighbour j above node i.
         edge_attr: (e, 2 or 5) float32, the labels L(j, i) of equation 6.
-        summary: (1, len(SUMMARY)) float32, of the graph as a whole.
         frame: (1, 8) float32, the breast's axes (`Frame.numbers`).
+        member: (n,) float32, 1 for nodes of the lesion, 0 for others, NaN for unknown; absent but in training.
         y: (1,) int64 index of the distribution; absent where that is not known.
     """
 
@@ -41,6 +40,7 @@ def build_graph(
     breast: Breast,
     config: GraphConfig,
     distribution: Distribution | None = None,
+    member: NDArray[np.float32] | None = None,
 ) -> CalcificationGraph:
     """Build the graph of the calcifications in a table; 0, 1 and up to k of them are ordinary cases.
 
@@ -51,6 +51,7 @@ def build_graph(
         breast: its segmentation, for the nipple, the axes and the area.
         config: neighbours and kind of edge labels.
         distribution: the true answer, for training.
+        member: (n,) whether each row is of the lesion, for training.
 
     Raises:
         ValueError: table and visual differ in length.
@@ -66,6 +67,8 @@ def build_graph(
     )
     if distribution is not None:
         graph.y = torch.tensor([distribution.place])
+    if member is not None:
+        graph.member = torch.as_tensor(member)
     return graph
 
 
@@ -77,7 +80,7 @@ def assemble(
     frame: Frame,
     config: GraphConfig,
 ) -> CalcificationGraph:
-    """Compute edges, labels, scalars and summary from positions (n, 2), marks (n, 3) and visual (n, v)."""
+    """Compute edges, labels and scalars from positions (n, 2), marks (n, 3) and visual (n, v)."""
     edge_index = nearest_neighbours(pos_mm, config.neighbours)
     labels = edge_labels(pos_mm, edge_index, kind=config.edge_labels, frame=frame)
     return CalcificationGraph(
@@ -87,7 +90,6 @@ def assemble(
         marks=_float(marks),
         edge_index=torch.as_tensor(edge_index),
         edge_attr=_float(labels),
-        summary=_float(graph_summary(pos_mm, marks, edge_index, frame=frame)[None]),
         frame=_float(np.array([frame.numbers()])),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from calcigraph.graph.frame import Frame
 
@@ -13,11 +14,10 @@ Edges = NDArray[np.int64]
 IMAGE_SCALARS = ("row_share", "col_share")
 """Centre as a share of the image's height and width: the paper's S (equation 4)."""
 
+RANKS = (1, 2, 3, 5, 8, 12)
+"""The distances to these nearest nodes are told: a lesion is where calcifications are crowded."""
+
 BREAST_SCALARS = (
-    "depth",
-    "across",
-    "nipple_sin",
-    "nipple_cos",
     "centre_depth",
     "centre_across",
     "probability",
@@ -27,11 +27,12 @@ BREAST_SCALARS = (
     "log_count",
     "log_breast_size",
     "whole_breast",
+    *(f"log_distance_{rank}" for rank in RANKS),
 )
-"""Depth from the nipple and offset across, in 100 mm; direction from the nipple; offset from the
-probability-weighted centre, in 50 mm; the candidate's own numbers; log of the mean distance to its neighbours
-in mm; log1p of the number of nodes / 5; log of the root of the breast's area. The first four are 0 where the
-image shows no nipple. None changes when the image is mirrored."""
+"""Offset from the probability-weighted centre along the depth axis and across it, in 50 mm; the candidate's own
+numbers; log1p of the mean distance to its neighbours in mm; log1p of the number of nodes / 5; log of the root of the
+breast's area in 10 cm; log1p of the distance in mm to the nearest node, the second nearest and so on (`RANKS`), in a
+small graph to the farthest. None changes when the image is mirrored."""
 
 SCALARS = (*IMAGE_SCALARS, *BREAST_SCALARS)
 
@@ -96,7 +97,6 @@ def node_scalars(pos_mm: Float, marks: Float, edge_index: Edges, *, frame: Frame
     ones = np.ones(len(pos_mm))
     columns = [
         pos_mm / np.asarray(frame.extent_mm),
-        _from_nipple(breast) * float(frame.whole_breast),
         (breast - _centre(breast, weights)) / 50.0,
         weights,
         np.log(np.maximum(np.nan_to_num(marks[:, 1]), 0.01)),
@@ -105,6 +105,7 @@ def node_scalars(pos_mm: Float, marks: Float, edge_index: Edges, *, frame: Frame
         ones * np.log1p(len(pos_mm)) / 5.0,
         ones * log_breast_size(frame),
         ones * float(frame.whole_breast),
+        _log_ranked_distances(pos_mm),
     ]
     return np.column_stack(columns)
 
@@ -112,12 +113,6 @@ def node_scalars(pos_mm: Float, marks: Float, edge_index: Edges, *, frame: Frame
 def log_breast_size(frame: Frame) -> float:
     """Log of the root of the breast's area in units of 10 cm: about 0 for a breast of 100 cm²."""
     return float(np.log(np.sqrt(max(frame.area_cm2, 0.01)) / 10.0))
-
-
-def _from_nipple(breast: Float) -> Float:
-    distance = np.linalg.norm(breast, axis=1, keepdims=True)
-    unit = np.divide(breast, distance, out=np.zeros_like(breast), where=distance > 0)
-    return np.hstack([breast / 100.0, unit[:, ::-1]])
 
 
 def _centre(breast: Float, weights: Float) -> Float:
@@ -132,3 +127,13 @@ def _log_neighbour_distance(pos_mm: Float, edge_index: Edges) -> Float:
     degree = np.bincount(node, minlength=len(pos_mm))
     log_mean: Float = np.log1p(total / np.maximum(degree, 1))
     return log_mean
+
+
+def _log_ranked_distances(pos_mm: Float) -> Float:
+    """Return log1p of the distance to the nodes of `RANKS`, (n, len(RANKS)); 0 for a node alone."""
+    n = len(pos_mm)
+    if n < 2:
+        return np.zeros((n, len(RANKS)))
+    ranks = np.minimum(RANKS, n - 1)
+    distance, _ = cKDTree(pos_mm).query(pos_mm, k=int(ranks.max()) + 1)
+    return np.log1p(np.asarray(distance)[:, ranks])

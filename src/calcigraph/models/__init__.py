@@ -12,6 +12,7 @@ from calcigraph.models.confirming import confirm_patches
 from calcigraph.models.distribution_net import DistributionNet, predict_logits
 from calcigraph.models.edge_conv import EdgeConditionedConv
 from calcigraph.models.losses import focal_loss
+from calcigraph.models.member_readout import MemberReadout
 from calcigraph.models.patch_net import ConfirmNet, DescribeNet, predict_patches
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "DescribeNet",
     "DistributionNet",
     "EdgeConditionedConv",
+    "MemberReadout",
     "Networks",
     "build_networks",
     "confirm_patches",

@@ -16,7 +16,7 @@ from calcigraph.graph import EDGE_LABELS, SCALARS, CalcificationGraph, position_
 from calcigraph.lexicon import DISTRIBUTIONS
 from calcigraph.models.edge_conv import EdgeConditionedConv
 from calcigraph.models.member_readout import MemberReadout
-from calcigraph.models.readout import FlattenReadout, PoolReadout
+from calcigraph.models.readout import FlattenReadout
 from calcigraph.models.visual import StandardVisual
 
 
@@ -24,7 +24,7 @@ class PositionEmbedding(nn.Linear):
     """X_emb = S · W_emb + b_emb (equation 4).
 
     S is the paper's (row, col) of the centre as shares of the image, or, in the default preset, all that is
-    known of where and how a node lies in the breast (`graph.BREAST_SCALARS`).
+    known of how a node lies among the others (`graph.BREAST_SCALARS`).
     """
 
 
@@ -135,8 +135,9 @@ def _readout(network: NetworkConfig) -> nn.Module:
         return FlattenReadout(
             hidden_dim=network.hidden_dim, nodes=network.flatten_nodes, readout_dim=network.readout_dim
         )
-    pooled = MemberReadout if network.readout == "members" else PoolReadout
-    return pooled(hidden_dim=network.hidden_dim, readout_dim=network.readout_dim, dropout=network.dropout)
+    return MemberReadout(
+        hidden_dim=network.hidden_dim, readout_dim=network.readout_dim, dropout=network.dropout
+    )
 
 
 def predict_logits(

@@ -5,12 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import Batch
-from torch_geometric.utils import scatter, softmax
+from torch_geometric.utils import scatter
 
-from calcigraph.graph import SCALARS, SUMMARY
+from calcigraph.graph import SCALARS
 from calcigraph.lexicon import DISTRIBUTIONS
 
-HEADS = 4
+SHARPNESS = 3.0
+"""Logits of membership are multiplied by this before they become weights: a doubtful node far away would otherwise
+stretch the lesion."""
 
 SHAPE = (
     "log_weight",
@@ -19,10 +21,11 @@ SHAPE = (
     "log_area",
     "log_density",
     "elongation",
-    "towards_nipple",
-    "depth",
+    "along_depth",
     "share",
     "log_neighbour_mm",
+    "breast_share",
+    "whole_breast",
 )
 """What `lesion_shape` computes."""
 
@@ -30,28 +33,25 @@ _COLUMN = {name: place for place, name in enumerate(SCALARS)}
 
 
 class MemberReadout(nn.Module):
-    """Ask of every node whether it belongs to the lesion, and read the lesion's shape with the answers as weights.
+    """Ask of every node whether it belongs to the lesion, and name the distribution by the shape of those that do.
 
-    Satellites, lone calcifications and false marks so weigh little, and size, elongation and aim are those of what
-    a radiologist would outline. Beside the shape stand the mean of the lesion's features, their maximum over all
-    nodes, an attention with `HEADS` heads, and the summary of the graph.
+    Satellites, lone calcifications and false marks so weigh little, and size, elongation and direction are those of
+    what a radiologist would outline. Nothing else decides: with pooled node features beside the shape, networks
+    learnt what only simulated breasts have (docs/LOG.md).
 
     Shapes:
-        h (n, hidden_dim), a batch of b graphs → logits (b, 5). A graph without nodes pools to 0.
+        h (n, hidden_dim), a batch of b graphs → logits (b, 5). A graph without nodes has a shape of 0.
     """
 
     def __init__(self, *, hidden_dim: int, readout_dim: int, dropout: float) -> None:
         super().__init__()
-        self.member = nn.Linear(hidden_dim, 1)
-        self.attention = nn.Linear(hidden_dim, HEADS)
-        self.value = nn.Linear(hidden_dim, hidden_dim)
+        self.member = nn.Sequential(nn.Linear(hidden_dim, hidden_dim), nn.ReLU(), nn.Linear(hidden_dim, 1))
         self.layers = nn.Sequential(
-            nn.Linear(3 * hidden_dim + len(SHAPE) + len(SUMMARY), readout_dim),
+            nn.Linear(len(SHAPE), readout_dim),
             nn.ReLU(),
             nn.Dropout(dropout),
             nn.Linear(readout_dim, readout_dim),
             nn.ReLU(),
-            nn.Dropout(dropout),
             nn.Linear(readout_dim, len(DISTRIBUTIONS)),
         )
 
@@ -60,56 +60,53 @@ class MemberReadout(nn.Module):
         logit: Tensor = self.member(h)
         return logit.squeeze(1)
 
-    def pool(self, h: Tensor, weight: Tensor, batch: Batch) -> Tensor:
-        """(n, hidden_dim) and (n,) weights → (b, 3 · hidden_dim)."""
-        graph, count = batch.batch, batch.num_graphs
-        total = scatter(weight, graph, dim_size=count, reduce="sum") + 1e-3
-        mean = scatter(weight[:, None] * h, graph, dim_size=count, reduce="sum") / total[:, None]
-        highest = scatter(h, graph, dim_size=count, reduce="max")
-        share = softmax(self.attention(h), graph, num_nodes=count)
-        heads = share[:, :, None] * self.value(h).view(len(h), HEADS, h.shape[1] // HEADS)
-        attended = scatter(heads.flatten(1), graph, dim_size=count, reduce="sum")
-        return torch.cat([mean, highest, attended], dim=1)
+    def weigh(self, h: Tensor) -> Tensor:
+        """Weight of every node in the lesion's shape, (n,) in [0, 1]."""
+        return torch.sigmoid(SHARPNESS * self.membership(h))
+
+    def name(self, weight: Tensor, batch: Batch) -> Tensor:
+        """Logits (b, 5) from node weights (n,)."""
+        logits: Tensor = self.layers(lesion_shape(weight, batch))
+        return logits
 
     def forward(self, h: Tensor, batch: Batch) -> Tensor:
         """Logits (b, 5)."""
-        weight = torch.sigmoid(self.membership(h))
-        shape = lesion_shape(weight, batch)
-        logits: Tensor = self.layers(torch.cat([self.pool(h, weight, batch), shape, batch.summary], dim=1))
-        return logits
+        return self.name(self.weigh(h), batch)
 
 
 def lesion_shape(weight: Tensor, batch: Batch) -> Tensor:
     """Compute `SHAPE` of each graph from node weights (n,) in [0, 1]: (b, len(SHAPE)), 0 for an empty graph.
 
     Long and short side are four weighted standard deviations along the principal axes, to which half a millimetre
-    is added; elongation is (long² - short²) / (long² + short²), and `towards_nipple` the same for the direction to
-    the nipple and the one across it, which is elongation times cos 2φ, φ being the angle between long axis and
-    nipple. It and the depth (100 mm) are 0 where the image shows no nipple. Logarithms of mm, mm², numbers and
-    numbers per cm² are divided by 5.
+    is added; elongation is (long² - short²) / (long² + short²), and `along_depth` the same for the depth axis
+    and the one across it, which is elongation times cos 2φ, φ being the angle between long axis and depth axis.
+    `share` is the lesion's share of all probability, `breast_share` the root of its share of the breast's area.
+    `along_depth` and `breast_share` are 0 where the image does not show the whole breast. Logarithms of mm, mm²,
+    numbers and numbers per cm² are divided by 5.
     """
     graph, count = batch.batch, batch.num_graphs
 
     def total(values: Tensor) -> Tensor:
         return scatter(values, graph, dim_size=count, reduce="sum")
 
-    known = batch.scalars[:, _COLUMN["probability"]]
-    place = 50 * batch.scalars[:, [_COLUMN["centre_depth"], _COLUMN["centre_across"]]]
-    from_nipple = 100 * batch.scalars[:, [_COLUMN["depth"], _COLUMN["across"]]]
-    spacing = batch.scalars[:, _COLUMN["log_neighbour_distance"]]
+    def column(name: str) -> Tensor:
+        values: Tensor = batch.scalars[:, _COLUMN[name]]
+        return values
+
     weights = total(weight)
-    mean_weight = weight / (weights + 1e-3)[graph]
-    offset = place - total(mean_weight[:, None] * place)[graph]
-    away = total(mean_weight[:, None] * from_nipple)
-    along = total(mean_weight * offset[:, 0] ** 2) + 1e-2
-    across = total(mean_weight * offset[:, 1] ** 2) + 1e-2
-    mixed = total(mean_weight * offset[:, 0] * offset[:, 1])
-    both = along + across
-    apart = (((along - across) ** 2 + 4 * mixed**2) + 1e-6).sqrt()
+    share = weight / (weights + 1e-3)[graph]
+    depth, across = 50 * column("centre_depth"), 50 * column("centre_across")
+    depth, across = depth - total(share * depth)[graph], across - total(share * across)[graph]
+    along = total(share * depth**2) + 1e-2
+    aside = total(share * across**2) + 1e-2
+    mixed = total(share * depth * across)
+    both = along + aside
+    apart = (((along - aside) ** 2 + 4 * mixed**2) + 1e-6).sqrt()
     long, short = (16 * (both + apart) / 2).sqrt(), (16 * (both - apart).clamp(min=2e-2) / 2).sqrt()
-    aim = nn.functional.normalize(away, dim=1, eps=1.0)
-    towards = (aim[:, 0] ** 2 - aim[:, 1] ** 2) * (along - across) + 4 * aim[:, 0] * aim[:, 1] * mixed
     area = 0.785 * (long + 0.5) * (short + 0.5)
+    nodes = torch.bincount(graph, minlength=count).clamp(min=1)
+    whole = total(column("whole_breast")) / nodes
+    breast_mm2 = 1e4 * torch.exp(2 * total(column("log_breast_size")) / nodes)
     columns = [
         torch.log1p(weights) / 5,
         torch.log(long + 0.5) / 5,
@@ -117,10 +114,11 @@ def lesion_shape(weight: Tensor, batch: Batch) -> Tensor:
         torch.log(area) / 5,
         torch.log1p(100 * weights / area) / 5,
         apart / both,
-        towards / both,
-        away.norm(dim=1) / 100,
-        weights / (total(known) + 1e-3),
-        total(mean_weight * spacing),
+        whole * (along - aside) / both,
+        weights / (total(column("probability")) + 1e-3),
+        total(share * column("log_neighbour_distance")),
+        whole * (area / breast_mm2).clamp(max=2).sqrt(),
+        whole,
     ]
     filled = (torch.bincount(graph, minlength=count) > 0).float()
     return torch.stack(columns, dim=1) * filled[:, None]

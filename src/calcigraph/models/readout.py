@@ -5,9 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import Batch
-from torch_geometric.utils import scatter, softmax
 
-from calcigraph.graph import SCALARS, SUMMARY
+from calcigraph.graph import SCALARS
 from calcigraph.lexicon import DISTRIBUTIONS
 from calcigraph.models.edge_conv import places
 
@@ -43,38 +42,4 @@ class FlattenReadout(nn.Module):
     def forward(self, h: Tensor, batch: Batch) -> Tensor:
         """Equation 8 before σ: logits (b, 5)."""
         logits: Tensor = self.layers(self.flatten(h, batch))
-        return logits
-
-
-class PoolReadout(nn.Module):
-    """Mean, maximum, spread and attention over any number of nodes, beside the graph's own summary.
-
-    Shapes:
-        h (n, hidden_dim), a batch of b graphs → logits (b, 5). A graph without nodes pools to 0.
-    """
-
-    def __init__(self, *, hidden_dim: int, readout_dim: int, dropout: float) -> None:
-        super().__init__()
-        self.attention = nn.Linear(hidden_dim, 1)
-        self.layers = nn.Sequential(
-            nn.Linear(4 * hidden_dim + len(SUMMARY), readout_dim),
-            nn.ReLU(),
-            nn.Dropout(dropout),
-            nn.Linear(readout_dim, len(DISTRIBUTIONS)),
-        )
-
-    def pool(self, h: Tensor, batch: Batch) -> Tensor:
-        """(n, hidden_dim) → (b, 4 · hidden_dim)."""
-        graph, count = batch.batch, batch.num_graphs
-        mean = scatter(h, graph, dim_size=count, reduce="mean")
-        variance = scatter((h - mean[graph]).square(), graph, dim_size=count, reduce="mean")
-        highest = scatter(h, graph, dim_size=count, reduce="max")
-        share = softmax(self.attention(h), graph, num_nodes=count)
-        attended = scatter(share * h, graph, dim_size=count, reduce="sum")
-        # The root's slope is infinite at 0, the variance of a single node.
-        return torch.cat([mean, highest, (variance + 1e-6).sqrt() - 1e-3, attended], dim=1)
-
-    def forward(self, h: Tensor, batch: Batch) -> Tensor:
-        """Logits (b, 5)."""
-        logits: Tensor = self.layers(torch.cat([self.pool(h, batch), batch.summary], dim=1))
         return logits

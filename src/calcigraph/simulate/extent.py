@@ -24,8 +24,13 @@ of five to ten calcifications has room for two or three beyond their hull, and o
 MARGINS_MM = (0.5, 3.5)
 """Range of that margin from lesion to lesion."""
 
-LOST = {Distribution.REGIONAL: 1.3}
-"""The largest lesions are drawn larger by this, smaller ones by less: the breast does not hold all of them."""
+FACTORS = {
+    Distribution.REGIONAL: (0.93, 1.42, 1.28),
+    Distribution.LINEAR: (1.0, 0.98, 1.09),
+    Distribution.SEGMENTAL: (0.87, 1.0, 1.02),
+}
+"""Both sides are drawn larger by this at the 10, 50 and 90 % quantiles: the breast does not hold the largest lesions
+whole, and a bent or tapering one fills its rectangle differently (`docs/calibration.md`)."""
 
 TOGETHER = 0.88
 """Correlation of the long and the short side; Spearman's ρ in the outlines is .93 (grouped), .84 (linear), .79
@@ -83,11 +88,11 @@ class Extent:
 
 def draw_extent(distribution: Distribution, rng: np.random.Generator) -> Extent:
     """Draw the sides of an outline, each from its quantiles, a long one with a broad one (`TOGETHER`)."""
-    outlines, lost = OUTLINES[distribution], LOST.get(distribution, 1.0)
+    outlines, factors = OUTLINES[distribution], FACTORS.get(distribution, (1.0, 1.0, 1.0))
     first, second = rng.standard_normal(2)
     shares = ndtr([first, TOGETHER * first + np.sqrt(1 - TOGETHER**2) * second])
     long_mm, short_mm = (
-        _quantile(sides, share) * lost**share
+        _quantile(sides, share) * np.interp(share, (0.1, 0.5, 0.9), factors)
         for sides, share in zip((outlines.long_mm, outlines.short_mm), shares, strict=True)
     )
     return Extent(long_mm, min(long_mm, short_mm))

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import count as count_up
 
 import cv2
 import numpy as np
 
 from calcigraph.lexicon import Laterality, View
-from calcigraph.records import FloatImage, Mask, Points
+from calcigraph.records import FloatImage, Points
 from calcigraph.simulate.anatomy import Anatomy, Duct, grow_breast
 from calcigraph.simulate.calcification import Calcification
-from calcigraph.simulate.extent import draw_count
+from calcigraph.simulate.extent import MARGINS_MM, draw_count, rectangle
 from calcigraph.simulate.look_alikes import place_look_alikes, place_satellites
 from calcigraph.simulate.patterns import make_lesion
 from calcigraph.simulate.plan import Outline, PlannedCase
@@ -39,6 +40,9 @@ NEAR_ENOUGH_MM = 30.0
 
 BREASTS = 10
 """So many breasts are tried; where none holds the outlines, bigger ones are."""
+
+TRIES = 20
+"""So often points are sought within the margin before the whole of an outline will do."""
 
 CLUMPED = 0.4
 """Share of the lesions whose calcifications lie in clumps."""
@@ -102,21 +106,23 @@ def find_breast(
 
 
 def fill(polygon_mm: Points, rng: np.random.Generator) -> Points:
-    """Draw (n, 2) points in a polygon, evenly or in clumps; n follows from its area alone (`draw_count`)."""
+    """Draw (n, 2) points in a polygon, evenly or in clumps; n follows from its area alone (`draw_count`).
+
+    An outline is drawn around what is there: points keep the margin within it that simulated lesions have
+    (`extent.MARGINS_MM`, at most three eighths of the short side), and some lie near each of its four sides.
+    """
     contour = np.asarray(polygon_mm, dtype=np.float32)
     area = float(cv2.contourArea(contour))
     count = draw_count(area, rng)
-    low, high = polygon_mm.min(axis=0), polygon_mm.max(axis=0)
-    parents = np.empty((0, 2))
-    if rng.random() < CLUMPED:
-        parents = _inside(contour, low, high, max(2, count // 6), rng)
-    if not len(parents):
-        return _inside(contour, low, high, count, rng)
-    kept = np.empty((0, 2))
+    margin_mm = min(rng.uniform(*MARGINS_MM), 0.375 * rectangle(polygon_mm).short_mm)
+    if rng.random() >= CLUMPED:
+        return _reaching(contour, count, margin_mm, rng)
+    parents = _reaching(contour, max(4, count // 6), margin_mm, rng)
+    kept = parents
     while len(kept) < count:
         drawn = parents[rng.integers(len(parents), size=4 * count)]
         drawn = drawn + rng.normal(0, 0.15 * np.sqrt(area), drawn.shape)
-        kept = np.concatenate([kept, drawn[_contains(contour, drawn)]])
+        kept = np.concatenate([kept, drawn[_depth_mm(contour, drawn) >= 0]])
     return kept[:count]
 
 
@@ -176,13 +182,30 @@ def _scaled(anatomy: Anatomy, factor: float) -> Anatomy:
     )
 
 
-def _inside(contour: FloatImage, low: Points, high: Points, count: int, rng: np.random.Generator) -> Points:
+def _reaching(contour: FloatImage, count: int, margin_mm: float, rng: np.random.Generator) -> Points:
+    """Draw six times as many points as are asked for; keep those nearest to the four sides, and others at random."""
+    points = _inside(contour, 6 * count, margin_mm, rng)
+    _, _, degrees = cv2.minAreaRect(contour)
+    angle = np.deg2rad(degrees)
+    along = points @ np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    outermost = np.unique([along.argmin(axis=0), along.argmax(axis=0)])
+    others = rng.permutation(np.setdiff1d(np.arange(len(points)), outermost))
+    return points[np.concatenate([outermost, others])[:count]]
+
+
+def _inside(contour: FloatImage, count: int, margin_mm: float, rng: np.random.Generator) -> Points:
+    """Draw (count, 2) points this far within a contour; where next to nothing of it is, in the whole of it."""
+    low, high = contour.min(axis=0), contour.max(axis=0)
     kept = np.empty((0, 2))
-    while len(kept) < count:
+    for attempt in count_up():
         drawn = rng.uniform(low, high, (4 * count + 16, 2))
-        kept = np.concatenate([kept, drawn[_contains(contour, drawn)]])
+        least_mm = margin_mm if attempt < TRIES else 0.0
+        kept = np.concatenate([kept, drawn[_depth_mm(contour, drawn) >= least_mm]])
+        if len(kept) >= count:
+            break
     return kept[:count]
 
 
-def _contains(contour: FloatImage, points_mm: Points) -> Mask:
-    return np.array([cv2.pointPolygonTest(contour, (float(r), float(c)), False) >= 0 for r, c in points_mm])
+def _depth_mm(contour: FloatImage, points_mm: Points) -> Points:
+    """How far (n, 2) points lie within a contour, mm, below 0 outside: (n,)."""
+    return np.array([cv2.pointPolygonTest(contour, (float(r), float(c)), True) for r, c in points_mm])

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from calcigraph.config import Config
 from calcigraph.detect import detect_candidates
-from calcigraph.detect.matching import Label, label_candidates
+from calcigraph.detect.matching import Label, label_candidates, on_lesion
 from calcigraph.encode import extent_mm
 from calcigraph.errors import BadManifest
 from calcigraph.io import Case, Dataset
@@ -35,12 +35,14 @@ class LabelledImage:
         breast: without its mask.
         candidates: all of them; patches as float16.
         labels: (n,) `Label` values; all doubtful where the data set knows no truth for the image.
+        member: (n,) 1 on the lesion's calcifications, 0 elsewhere, NaN where that is not known.
         extent_mm: (rows, cols) of the image.
     """
 
     breast: Breast
     candidates: Candidates
     labels: NDArray[np.int8]
+    member: NDArray[np.float32]
     extent_mm: tuple[float, float]
 
 
@@ -92,7 +94,7 @@ def _load(path: Path) -> LabelledImage:
             fills_image=bool(file["fills_image"]),
         )
         return LabelledImage(
-            breast, Candidates(table, file["patches"]), file["labels"], (extent[0], extent[1])
+            breast, Candidates(table, file["patches"]), file["labels"], file["member"], (extent[0], extent[1])
         )
 
 
@@ -126,6 +128,7 @@ def _detect(mammogram: Mammogram, truth: pd.DataFrame | None, config: Config, pa
             table=candidates.table.to_numpy(np.float64),
             patches=candidates.patches.astype(np.float16),
             labels=labels,
+            member=on_lesion(candidates.table, truth, spacing_mm=mammogram.spacing_mm),
             extent_mm=extent_mm(mammogram),
             nipple_mm=breast.nipple_mm,
             depth_axis=breast.depth_axis,

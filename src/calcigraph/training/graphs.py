@@ -30,13 +30,11 @@ SHIFT_MM = 0.3
 CROPPED = 0.25
 """Share of the graphs that are shown as a crop around the calcifications, without a nipple."""
 PARTIAL = 0.5
-"""Share of the graphs whose breast is shown in part, as spot and biopsy views do: its area is smaller, and the
-nipple is not where its outline says."""
-NIPPLE_MM = 25.0
+"""Share of the graphs whose breast is shown in part, as spot and biopsy views do: its area is smaller."""
 AREA = 0.3
 VISUAL_NOISE = 0.1
-"""Standard deviations: nipple of a partial view, turn about the nipple, log of the stretch, shift of each node, log
-of the breast's area, noise on visual features as a share of their own."""
+"""Standard deviations: turn about the nipple, log of the stretch, shift of each node, log of the breast's area, noise
+on visual features as a share of their own."""
 
 
 class GraphExamples:
@@ -73,7 +71,7 @@ def augment_graph(
     """Vary a graph as another breast, another positioning or another detector would.
 
     Nodes are left out and shifted, the whole is mirrored across the depth axis, turned about the nipple and
-    stretched, and the visual features get noise; then edges, labels, scalars and summary are computed anew. No
+    stretched, and the visual features get noise; then edges, labels and scalars are computed anew. No
     false nodes are added: a graph that came through the detector has its own.
     """
     kept = rng.random(len(graph.pos)) >= DROPPED_AT_MOST * rng.random()
@@ -83,8 +81,7 @@ def augment_graph(
     if len(pos_mm) and rng.random() < CROPPED:
         pos_mm, frame = _crop(pos_mm, frame, rng)
     elif rng.random() < PARTIAL:
-        row, col = np.add(frame.nipple_mm, NIPPLE_MM * rng.standard_normal(2)).tolist()
-        frame = replace(frame, nipple_mm=(row, col), area_cm2=frame.area_cm2 * rng.uniform(0.2, 1))
+        frame = replace(frame, area_cm2=frame.area_cm2 * rng.uniform(0.2, 1))
     frame = replace(frame, area_cm2=frame.area_cm2 * np.exp(AREA * rng.standard_normal()))
     breast_mm = _vary_positions(frame.to_breast(pos_mm), frame, rng)
     visual = graph.visual[torch.as_tensor(kept)]

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from calcigraph.models import DistributionNet
 from calcigraph.models.member_readout import MemberReadout
 
-MEMBER_WEIGHT = 0.5
+MEMBER_WEIGHT = 1.0
 """Weight of the mean surprise of the nodes beside the loss of the graphs."""
 
 
@@ -20,8 +20,8 @@ MEMBER_WEIGHT = 0.5
 def member_surprise(net: DistributionNet) -> Iterator[Callable[[], Tensor]]:
     """Listen to a network; yields what says how well it told the lesion's nodes from others in its last batch.
 
-    That is the weighted cross-entropy of membership, a scalar: 0 where the batch has no `member` (n,) in [0, 1], no
-    nodes, or the network has no `MemberReadout`.
+    That is the weighted cross-entropy of membership, a scalar, over the nodes whose `member` (n,) is not NaN: 0
+    without any, and for a network without `MemberReadout`.
     """
     noted: dict[str, Any] = {}
     hooks = [net.register_forward_pre_hook(lambda _, given: noted.update(batch=given[0]))]
@@ -32,9 +32,12 @@ def member_surprise(net: DistributionNet) -> Iterator[Callable[[], Tensor]]:
 
     def surprise() -> Tensor:
         batch, logit = noted.get("batch"), noted.get("logit")
-        if batch is None or logit is None or "member" not in batch or len(logit) == 0:
+        if batch is None or logit is None or "member" not in batch:
             return torch.zeros(())
-        loss = nn.functional.binary_cross_entropy_with_logits(logit.squeeze(1), batch.member)
+        known = torch.isfinite(batch.member)
+        if not known.any():
+            return torch.zeros(())
+        loss = nn.functional.binary_cross_entropy_with_logits(logit.squeeze(1)[known], batch.member[known])
         return MEMBER_WEIGHT * loss
 
     try:

@@ -152,6 +152,7 @@ def encode_cases(
             networks,
             extent_mm=image.extent_mm,
             distribution=case.distribution,
+            member=image.member,
             device=device,
         )
         report(done, len(cases))
