@@ -52,7 +52,7 @@ def test_any_number_of_calcifications(name, count):
     assert graph.pos.shape == (count, 2) and graph.visual.shape == (count, config.network.visual_dim)
     each = min(8, max(count - 1, 0))
     assert graph.edge_index.shape == (2, count * each) and "y" not in graph
-    for part in (graph.pos, graph.visual, graph.scalars, graph.edge_attr, graph.summary):
+    for part in (graph.pos, graph.visual, graph.scalars, graph.edge_attr):
         assert torch.isfinite(part).all()
     logits = predict_logits(networks_of(config).distribution, [graph])
     assert logits.shape == (1, 5) and np.isfinite(logits).all()

@@ -334,10 +334,8 @@ def test_a_varied_graph_is_a_graph_of_the_same_class():
         assert varied.keys() == graph.keys()
         assert 1 <= varied.num_nodes <= graph.num_nodes
         assert varied.edge_index.shape[1] == varied.edge_attr.shape[0]
-        assert all(
-            torch.isfinite(varied[name]).all() for name in ("scalars", "edge_attr", "summary", "visual")
-        )
-        assert abs(varied.summary[0, 2] - graph.summary[0, 2]) < 0.15
+        assert all(torch.isfinite(varied[name]).all() for name in ("scalars", "edge_attr", "visual"))
+        assert 0.5 < varied.pos.std(dim=0).norm() / graph.pos.std(dim=0).norm() < 1.5
         sizes.add(varied.num_nodes)
     assert len(sizes) > 1
     assert all(torch.equal(before[name], graph[name]) for name in ("pos", "visual", "scalars"))
