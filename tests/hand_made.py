@@ -64,6 +64,7 @@ def table(points_px: np.ndarray, image: Mammogram, *, saliency: np.ndarray | Non
             "diameter_mm": np.linspace(0.2, 0.8, count),
             "contrast": np.linspace(5, 20, count),
             "probability": np.linspace(0.6, 0.99, count),
+            "object_id": np.arange(count, dtype=float),
             "saliency": np.linspace(0, 1, count) if saliency is None else saliency,
         }
     )[list(CALCIFICATION_COLUMNS)]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import hand_made
 from calcigraph.config import ConfirmConfig, default, paper
-from calcigraph.encode import encode, encode_candidates, extent_mm, select_nodes
+from calcigraph.encode import centre_on_objects, encode, encode_candidates, extent_mm, select_nodes
 from calcigraph.lexicon import Distribution
 from calcigraph.models import build_networks, confirm_patches, predict_logits, predict_patches
 from calcigraph.records import CANDIDATE_COLUMNS, Candidates, Mammogram
@@ -90,8 +90,9 @@ def test_only_what_reaches_the_threshold_is_kept(monkeypatch):
     assert len(found.candidates) == 21
 
 
-def table_of(*rows):
-    return pd.DataFrame(rows, columns=["row_mm", "col_mm", "probability"], dtype=float)
+def table_of(*rows, objects=None):
+    table = pd.DataFrame(rows, columns=["row_mm", "col_mm", "probability"], dtype=float)
+    return table.assign(object_id=np.arange(len(rows)) if objects is None else objects)
 
 
 def kept(table, *, threshold=0.5, separation_mm=1.0):
@@ -115,6 +116,27 @@ def test_without_a_distance_both_stay():
 
 def test_equal_probabilities_keep_the_stronger_candidate():
     assert kept(table_of((0, 0, 0.7), (0, 0.5, 0.7))) == [0]
+
+
+def test_one_object_is_one_node():
+    """The likeliest of object 7 stays, wherever the others lie; object 8 has none over the threshold."""
+    rows = (0, 0, 0.7), (0, 9, 0.9), (0, 20, 0.8), (0, 30, 0.6), (0, 40, 0.4)
+    assert kept(table_of(*rows, objects=[7, 7, 3, 7, 8])) == [1, 2]
+
+
+def test_an_object_lives_on_where_its_likeliest_is_beaten_by_a_neighbour():
+    rows = (0, 0, 0.9), (0, 0.5, 0.8), (0, 3, 0.6)
+    assert kept(table_of(*rows, objects=[0, 1, 1])) == [0, 2]
+
+
+def test_a_node_lies_in_the_middle_of_its_object():
+    table = table_of((0, 0, 0.9), (4, 8, 0.3), (5, 5, 0.5), (9, 9, 0.0), objects=[2, 2, 0, 1])
+    table = table.assign(row_px=2 * table["row_mm"], col_px=10 * table["col_mm"])
+    nodes = centre_on_objects(table, np.array([0, 2, 3]))
+    np.testing.assert_allclose(nodes[["row_mm", "col_mm"]], [[1, 2], [5, 5], [9, 9]])
+    np.testing.assert_allclose(nodes[["row_px", "col_px"]], [[2, 20], [10, 50], [18, 90]])
+    assert nodes["probability"].tolist() == [0.9, 0.5, 0.0]
+    assert centre_on_objects(table, np.array([], dtype=int)).empty
 
 
 def test_nothing_passes():
@@ -142,6 +164,7 @@ def test_selection_equals_the_rule_taken_literally(seed, count, separation):
 @pytest.mark.parametrize("name", CONFIGS)
 def test_from_pixels(name):
     config = replace(CONFIGS[name], confirm=KEEP_ALL)
+    config = replace(config, candidates=replace(config.candidates, object_reach_mm=0.0))
     image = hand_made.mammogram(rows=300, cols=220, spacing_mm=0.1)
     found = encode(image, config, networks_of(config))
     assert 0 < len(found.candidates) == len(found.graph.pos) <= config.candidates.at_most

@@ -25,7 +25,7 @@ from hand_made_graphs import FRAME, scatter
 def table_of(pos_mm, probability=0.9):
     n = len(pos_mm)
     columns = np.column_stack(
-        [pos_mm / 0.1, pos_mm, np.full(n, 0.4), np.full(n, 8.0), np.full(n, probability)]
+        [pos_mm / 0.1, pos_mm, np.full(n, 0.4), np.full(n, 8.0), np.full(n, probability), np.arange(n)]
     )
     return pd.DataFrame(columns, columns=list(CANDIDATE_COLUMNS))
 

@@ -43,6 +43,9 @@ class CandidateConfig:
     """T of equation 1, in units of the response's local mean."""
     at_most: int = 4000
     """Only the strongest candidates are kept."""
+    object_reach_mm: float = 1.5
+    """Candidates this close to each other may be found to lie on one bright object, such as a coarse calcification,
+    which then becomes one node; 0 takes each for its own object."""
 
 
 @dataclass(frozen=True)
@@ -209,6 +212,7 @@ def paper() -> Config:
             opening_mm=1.2,
             bottom_hat=True,
             threshold=4.0,
+            object_reach_mm=0.0,
         ),
         patch=PatchConfig(scales=(1,)),
         confirm=ConfirmConfig(members=1, describe_votes=False, separation_mm=0.0),

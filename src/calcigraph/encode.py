@@ -18,7 +18,7 @@ from calcigraph.detect import detect_candidates
 from calcigraph.graph import CalcificationGraph, build_graph
 from calcigraph.lexicon import Distribution
 from calcigraph.models import Networks, confirm_patches, predict_patches
-from calcigraph.records import Breast, Candidates, Mammogram
+from calcigraph.records import POSITION_COLUMNS, Breast, Candidates, Mammogram
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Encoding:
     Attributes:
         breast: its segmentation.
         candidates: every candidate, with its probability.
-        calcifications: those kept, the likeliest first; row i is node i of the graph.
+        calcifications: those kept, the likeliest first, each in the middle of its object; row i is node i of the graph.
         graph: their k-nearest-neighbour graph.
         seconds: time of each stage.
     """
@@ -95,7 +95,7 @@ def encode_candidates(
     with _timed(seconds, "describe"):
         visual = predict_patches(networks.describe, candidates.patches[kept], device=device)
     with _timed(seconds, "graph"):
-        calcifications = table.iloc[kept].reset_index(drop=True)
+        calcifications = centre_on_objects(table, kept)
         graph = build_graph(
             calcifications,
             visual,
@@ -122,18 +122,42 @@ def confirm_candidates(
 
 
 def select_nodes(table: pd.DataFrame, config: ConfirmConfig) -> NDArray[np.int64]:
-    """Return the rows that become nodes, likeliest first: above the threshold, and none beside a likelier one."""
+    """Return the rows that become nodes, likeliest first.
+
+    They reach the threshold, none lies beside a likelier one, and each is the likeliest left on its object.
+    """
     probability = table["probability"].to_numpy()
     order = np.argsort(-probability, kind="stable")
     order = order[probability[order] >= config.threshold]
-    if not config.separation_mm or len(order) < 2:
+    order = _apart(table, order, config.separation_mm)
+    _, first = np.unique(table["object_id"].to_numpy()[order], return_index=True)
+    return order[np.sort(first)]
+
+
+def _apart(table: pd.DataFrame, order: NDArray[np.int64], separation_mm: float) -> NDArray[np.int64]:
+    """Drop from `order`, likeliest first, what lies beside something that stays."""
+    if not separation_mm or len(order) < 2:
         return order
     tree = cKDTree(table[["row_mm", "col_mm"]].to_numpy()[order])
     alive = np.ones(len(order), dtype=bool)
-    for place, near in enumerate(tree.query_ball_point(tree.data, config.separation_mm)):
+    for place, near in enumerate(tree.query_ball_point(tree.data, separation_mm)):
         if alive[place]:
             alive[[other for other in near if other > place]] = False
     return order[alive]
+
+
+def centre_on_objects(table: pd.DataFrame, kept: NDArray[np.int64]) -> pd.DataFrame:
+    """Return the rows `kept`, moved to the mean place of all candidates on their object, weighted by probability.
+
+    The likeliest candidate of a coarse calcification lies somewhere on its rim.
+    """
+    nodes = table.iloc[kept].reset_index(drop=True)
+    objects = table["object_id"].to_numpy(np.int64)
+    weight = np.maximum(table["probability"].to_numpy(), 1e-9)
+    total = np.bincount(objects, weight)[objects[kept]]
+    for column in POSITION_COLUMNS:
+        nodes[column] = np.bincount(objects, weight * table[column].to_numpy())[objects[kept]] / total
+    return nodes
 
 
 def extent_mm(mammogram: Mammogram) -> tuple[float, float]:

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from calcigraph.cases import fuse_views
-from calcigraph.encode import select_nodes
+from calcigraph.encode import centre_on_objects, select_nodes
 from calcigraph.errors import BadManifest, CalcigraphError
 from calcigraph.figures import confusion_matrix, roc_curves
 from calcigraph.froc import Detection, FoundAt, MarkedImage, detection_at, found_at, froc, match_marks
@@ -119,10 +119,11 @@ def _judge(pipeline: Pipeline, dataset: Dataset, case: Case) -> _Judged:
     truth = dataset.truth(case)
     if truth is None:
         return _kept(case, prediction)
-    apart = select_nodes(prediction.candidates, replace(pipeline.config.confirm, threshold=0.0))
+    every = select_nodes(prediction.candidates, replace(pipeline.config.confirm, threshold=0.0))
+    proposals = centre_on_objects(prediction.candidates, every)
     kept, proposed = (
         match_marks(marks, truth, spacing_mm=mammogram.spacing_mm, area_cm2=prediction.breast.area_cm2)
-        for marks in (prediction.calcifications, prediction.candidates.iloc[apart])
+        for marks in (prediction.calcifications, proposals)
     )
     return _kept(case, prediction, kept, proposed)
 

@@ -17,7 +17,10 @@ FloatImage = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 Points = NDArray[np.float64]
 
-CANDIDATE_COLUMNS = ("row_px", "col_px", "row_mm", "col_mm", "diameter_mm", "contrast", "probability")
+POSITION_COLUMNS = ("row_px", "col_px", "row_mm", "col_mm")
+CANDIDATE_COLUMNS = (*POSITION_COLUMNS, "diameter_mm", "contrast", "probability", "object_id")
+"""`object_id` is a whole number, the same for all candidates on one bright object (`detect.objects`)."""
+
 CALCIFICATION_COLUMNS = (*CANDIDATE_COLUMNS, "saliency")
 
 
@@ -98,7 +101,7 @@ class Prediction:
     Attributes:
         distribution: the descriptor, or None where there are too few calcifications to have one.
         probabilities: of the five distributions, summing to 1; NaN where `distribution` is None.
-        calcifications: table with `CALCIFICATION_COLUMNS`, those kept as nodes.
+        calcifications: table with `CALCIFICATION_COLUMNS`, those kept as nodes, each in the middle of its object.
         candidates: table with `CANDIDATE_COLUMNS`, all of them.
         edge_index: (2, edges) int64, rows of `calcifications` (neighbour, node).
         breast: the segmented breast.

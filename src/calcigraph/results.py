@@ -47,6 +47,7 @@ class Calcification:
     diameter_mm: float
     contrast: float
     probability: float
+    object_id: float
     saliency: float
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from calcigraph.config import CandidateConfig
+from calcigraph.detect.objects import label_objects
 from calcigraph.detect.tophat import disc, enhance, local_mean, white_tophat
 from calcigraph.detect.working import WorkingImage
 from calcigraph.records import CANDIDATE_COLUMNS, Breast, FloatImage, Mammogram, Mask, Points, empty_table
@@ -93,7 +94,9 @@ def find_candidates(
     original = working.to_original(centres)
     in_mm = original * np.asarray(mammogram.spacing_mm)
     diameter = _diameters(tophat_image, centres) * working.pitch_mm
-    columns = (*original.T, *in_mm.T, diameter, contrast, np.full(len(centres), np.nan))
+    unknown = np.full(len(centres), np.nan)
+    objects = label_objects(working, centres, reach_mm=config.object_reach_mm).astype(np.float64)
+    columns = (*original.T, *in_mm.T, diameter, contrast, unknown, objects)
     return pd.DataFrame(dict(zip(CANDIDATE_COLUMNS, columns, strict=True))), centres
 
 
