@@ -22,7 +22,7 @@ from calcigraph.training.members import member_surprise
 from calcigraph.training.sampling import split_patients
 from calcigraph.training.state import EpochReport
 
-DROPPED_AT_MOST = 0.5
+DROPPED_AT_MOST = 0.2
 """Share of the nodes that may be left out."""
 TURN_DEGREES = 10.0
 STRETCH = 0.07
