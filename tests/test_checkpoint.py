@@ -6,6 +6,7 @@ import torch
 from calcigraph.checkpoint import (
     find_model,
     load_model,
+    load_ranges,
     read_tensors,
     save_model,
     shipped_models,
@@ -16,11 +17,15 @@ from calcigraph.config_toml import to_toml
 from calcigraph.errors import BadModel
 from calcigraph.models import NETWORKS, build_networks
 
+RANGES = {"texture": (8.25, 70.0), "share of flat pixels": (0.1, 0.7)}
+
 
 @pytest.fixture
 def folder(tmp_path):
     torch.manual_seed(0)
-    save_model(tmp_path / "m", paper(), build_networks(paper()), temperature=1.25, card="# A card\n")
+    save_model(
+        tmp_path / "m", paper(), build_networks(paper()), temperature=1.25, ranges={}, card="# A card\n"
+    )
     return tmp_path / "m"
 
 
@@ -38,11 +43,17 @@ def test_a_model_comes_back_as_it_was(config, tmp_path):
     networks = build_networks(config)
     with torch.no_grad():
         networks.confirm(torch.randn(8, len(config.patch.scales), 14, 14))  # moves the running statistics
-    save_model(tmp_path / "a" / "m", config, networks, temperature=0.7, card="card")
+    save_model(tmp_path / "a" / "m", config, networks, temperature=0.7, ranges=RANGES, card="card")
     files = {file.name for file in (tmp_path / "a" / "m").iterdir()}
-    assert files == {"config.toml", "MODEL_CARD.md", *(f"{name}.safetensors" for name in NETWORKS)}
+    assert files == {
+        "config.toml",
+        "familiar.json",
+        "MODEL_CARD.md",
+        *(f"{name}.safetensors" for name in NETWORKS),
+    }
     got, again, temperature = load_model(tmp_path / "a" / "m")
     assert (got, temperature) == (config, 0.7)
+    assert load_ranges(tmp_path / "a" / "m") == RANGES
     for name in NETWORKS:
         assert not getattr(again, name).training
         one, two = getattr(networks, name).state_dict(), getattr(again, name).state_dict()
@@ -51,7 +62,7 @@ def test_a_model_comes_back_as_it_was(config, tmp_path):
 
 
 def test_saving_over_a_model_replaces_it(folder):
-    save_model(folder, default(), build_networks(default()), temperature=2.0, card="new")
+    save_model(folder, default(), build_networks(default()), temperature=2.0, ranges={}, card="new")
     config, _, temperature = load_model(folder)
     assert (config, temperature) == (default(), 2.0)
     assert (folder / "MODEL_CARD.md").read_text() == "new"
@@ -108,6 +119,41 @@ def test_a_wrong_temperature(folder, said):
     path = folder / "distribution.safetensors"
     write_tensors(path, read_tensors(path)[0], {"temperature": said})
     assert f"temperature {said}" in message(folder)
+
+
+def test_a_model_that_does_not_say_what_it_has_seen(folder):
+    assert load_ranges(folder) == {}
+    (folder / "familiar.json").unlink()
+    load_model(folder)
+    assert load_ranges(folder) == {}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"3",
+        b"\xff\xfe",
+        b'{"texture": 3}',
+        b'{"texture": [3]}',
+        b'{"texture": [1, 2, 3]}',
+        b'{"texture": ["few", "many"]}',
+        b'{"texture": [null, 1]}',
+        b'{"texture": [2, 1]}',
+        b'{"texture": [NaN, 1]}',
+        b'{"texture": [0, Infinity]}',
+        b'{"texture": [0, 1' + b"0" * 400 + b"]}",
+        b'{"wheels": [1, 2]}',
+        b"[" * 100_000,
+    ],
+)
+def test_damaged_ranges(folder, said):
+    (folder / "familiar.json").write_bytes(said)
+    with pytest.raises(BadModel) as caught:
+        load_ranges(folder)
+    assert "\n" not in str(caught.value) and "familiar.json" in str(caught.value)
 
 
 def test_models_are_found_by_name_or_path(folder, tmp_path, monkeypatch):

@@ -1,8 +1,9 @@
-"""Model folders: `config.toml`, one safetensors file for each network, `MODEL_CARD.md`. No pickles."""
+"""Model folders: `config.toml`, a safetensors file for each network, `familiar.json`, `MODEL_CARD.md`. No pickles."""
 
 from __future__ import annotations
 
 import importlib.resources
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,14 +15,18 @@ from torch import Tensor, nn
 from calcigraph.config import Config
 from calcigraph.config_toml import read_config, to_toml
 from calcigraph.errors import BadConfig, BadModel
+from calcigraph.familiar import Ranges, checked_ranges
 from calcigraph.io.tables import write_text
 from calcigraph.models import NETWORKS, Networks, build_networks
 
 CONFIG_FILE = "config.toml"
 CARD_FILE = "MODEL_CARD.md"
+RANGES_FILE = "familiar.json"
 
 
-def save_model(folder: Path, config: Config, networks: Networks, *, temperature: float, card: str) -> None:
+def save_model(
+    folder: Path, config: Config, networks: Networks, *, temperature: float, ranges: Ranges, card: str
+) -> None:
     """Write a model folder; each file appears whole or not at all.
 
     Args:
@@ -29,6 +34,7 @@ def save_model(folder: Path, config: Config, networks: Networks, *, temperature:
         config: with which the networks were built.
         networks: their weights are written as `<name>.safetensors`.
         temperature: by which the distribution's logits are divided; kept in its file's header.
+        ranges: of what the training images were like (`familiar.ranges_of`).
         card: text of `MODEL_CARD.md`.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -37,6 +43,7 @@ def save_model(folder: Path, config: Config, networks: Networks, *, temperature:
         write_tensors(
             folder / f"{name}.safetensors", network.state_dict(), {"temperature": repr(temperature)}
         )
+    write_text(folder / RANGES_FILE, json.dumps(ranges, indent=2) + "\n")
     write_text(folder / CARD_FILE, card)
     write_text(folder / CONFIG_FILE, to_toml(config))
 
@@ -61,6 +68,25 @@ def load_model(folder: Path) -> tuple[Config, Networks, float]:
         header = load_weights(network, folder / f"{name}.safetensors")
         network.eval()
     return config, networks, _temperature(header, folder)
+
+
+def load_ranges(folder: Path) -> Ranges:
+    """Read what the training images of a model were like; nothing where its folder does not say.
+
+    Raises:
+        BadModel: the file is damaged.
+    """
+    path = folder / RANGES_FILE
+    if not path.exists():
+        return {}
+    try:
+        return checked_ranges(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, OverflowError, RecursionError) as error:
+        raise BadModel(
+            f"{path} ({error})",
+            allowed="the ranges that training wrote, [least, greatest] by name",
+            do="get it again, or remove it to do without its warnings",
+        ) from None
 
 
 def load_weights(network: nn.Module, path: Path) -> dict[str, str]:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from calcigraph.checkpoint import find_model, load_model
+from calcigraph.checkpoint import find_model, load_model, load_ranges
 from calcigraph.config import Config
 from calcigraph.encode import Encoding, encode
 from calcigraph.explain import node_saliency
+from calcigraph.familiar import Ranges, statistics, unlike
 from calcigraph.lexicon import DISTRIBUTIONS, Distribution
 from calcigraph.models import Networks, predict_logits
 from calcigraph.prevalence import expect
@@ -36,6 +37,7 @@ class Pipeline:
         temperature: by which the distribution's logits are divided.
         model_name: as given to `from_pretrained`.
         device: where the networks run.
+        ranges: what the training images were like; empty where that is not known.
     """
 
     config: Config
@@ -43,6 +45,7 @@ class Pipeline:
     temperature: float = 1.0
     model_name: str = ""
     device: str = "cpu"
+    ranges: Ranges = field(default_factory=dict)
 
     @classmethod
     def from_pretrained(cls, name_or_folder: str | Path = "default", *, device: str = "cpu") -> Pipeline:
@@ -51,10 +54,11 @@ class Pipeline:
         Raises:
             BadModel: no such model, or a damaged one.
         """
-        config, networks, temperature = load_model(find_model(name_or_folder))
+        folder = find_model(name_or_folder)
+        config, networks, temperature = load_model(folder)
         for network in (networks.confirm, networks.describe, networks.distribution):
             network.to(device).eval()
-        return cls(config, networks, temperature, str(name_or_folder), device)
+        return cls(config, networks, temperature, str(name_or_folder), device, load_ranges(folder))
 
     def predict(self, mammogram: Mammogram) -> Prediction:
         """Find the calcifications of one view, name their distribution and say which of them decided it.
@@ -116,4 +120,7 @@ class Pipeline:
         if max(mammogram.spacing_mm) > MAX_TRAINED_PITCH_MM:
             pitch = max(mammogram.spacing_mm)
             said.append(f"detector: pixel pitch {pitch:.3g} mm is coarser than any it was trained on")
+        outside = unlike(statistics(encoding), self.ranges)
+        if outside:
+            said.append(f"detector: unlike the training images: {outside}")
         return tuple(said)

@@ -5,6 +5,7 @@ Geometry is (row, col) everywhere; pixel coordinates have their origin at the ce
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -53,6 +54,21 @@ class Mammogram:
 
 
 @dataclass(frozen=True)
+class Look:
+    """How the searched tissue looks at the working resolution; NaN where there is too little of it to say.
+
+    Attributes:
+        noise: local noise, as a share of the spread of grey values.
+        texture: how much pixels four apart differ, as a share of what those sixteen apart do: 1 in white noise.
+        flat: share of pixels four apart that do not differ at all.
+    """
+
+    noise: float = math.nan
+    texture: float = math.nan
+    flat: float = math.nan
+
+
+@dataclass(frozen=True)
 class Breast:
     """Where the breast is, and its own axes.
 
@@ -65,6 +81,7 @@ class Breast:
         depth_axis: (row, col) unit vector from the chest wall towards the nipple.
         fills_image: True where the image is all tissue (a crop or a magnification view); the nipple is
             then only the middle of the image.
+        look: how the tissue looks, where there are pixels.
     """
 
     mask: Mask
@@ -73,6 +90,7 @@ class Breast:
     nipple_mm: tuple[float, float]
     depth_axis: tuple[float, float]
     fills_image: bool
+    look: Look = Look()
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from calcigraph.config import Config
 from calcigraph.detect.breast import segment_breast
 from calcigraph.detect.candidates import find_candidates, local_noise, respond, tophat
+from calcigraph.detect.look import look_at
 from calcigraph.detect.patches import extract_patches
 from calcigraph.detect.working import at_pitch
 from calcigraph.records import Breast, Candidates, Mammogram
@@ -19,6 +22,7 @@ def detect_candidates(mammogram: Mammogram, config: Config) -> tuple[Breast, Can
     tophat_image = tophat(working, config.candidates)
     response = respond(working, tophat_image, config.candidates)
     noise = local_noise(response, breast.mask, working.pitch_mm)
+    breast = replace(breast, look=look_at(working.pixels, noise, breast.mask))
     table, centres_px = find_candidates(
         mammogram,
         working,

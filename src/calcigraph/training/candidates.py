@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -21,7 +21,7 @@ from calcigraph.detect.matching import Label, label_candidates
 from calcigraph.encode import extent_mm
 from calcigraph.errors import BadManifest
 from calcigraph.io import Case, Dataset
-from calcigraph.records import CANDIDATE_COLUMNS, Breast, Candidates, Mammogram
+from calcigraph.records import CANDIDATE_COLUMNS, Breast, Candidates, Look, Mammogram
 from calcigraph.training.windows import draw_windows
 
 WINDOWS = "windows"
@@ -90,6 +90,7 @@ def _load(path: Path) -> LabelledImage:
             nipple_mm=(nipple[0], nipple[1]),
             depth_axis=(axis[0], axis[1]),
             fills_image=bool(file["fills_image"]),
+            look=Look(*map(float, file["look"])),
         )
         return LabelledImage(
             breast, Candidates(table, file["patches"]), file["labels"], (extent[0], extent[1])
@@ -131,6 +132,7 @@ def _detect(mammogram: Mammogram, truth: pd.DataFrame | None, config: Config, pa
             depth_axis=breast.depth_axis,
             area_cm2=breast.area_cm2,
             fills_image=breast.fills_image,
+            look=astuple(breast.look),
         )
     partial_path.replace(path)
 

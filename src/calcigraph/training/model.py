@@ -16,6 +16,8 @@ from calcigraph.config import Config
 from calcigraph.config_toml import to_toml
 from calcigraph.encode import Encoding, encode_candidates
 from calcigraph.errors import BadManifest
+from calcigraph.familiar import Ranges, ranges_of, statistics
+from calcigraph.graph import CalcificationGraph
 from calcigraph.io import Case, Dataset
 from calcigraph.io.tables import write_text
 from calcigraph.lexicon import DISTRIBUTIONS
@@ -101,11 +103,12 @@ def train_model(
             road = replace(road, config=train_detector(networks, replace(road, cases=known)))
         else:
             networks = replace(networks, confirm=kept.confirm, describe=kept.describe)
-        temperature, held_out_scores = _train_distribution(networks, road)
+        graphs, ranges = _encode(networks, road)
+        temperature, held_out_scores = _train_distribution(networks, graphs, road)
         minutes = (seconds_so_far(run) + time.perf_counter() - started) / 60
         trained = TrainedModel(run / "model", road.config, temperature, held_out_scores)
         card = write_card(dataset, road.config, held_out_scores, temperature=temperature, minutes=minutes)
-        save_model(trained.folder, road.config, networks, temperature=temperature, card=card)
+        save_model(trained.folder, road.config, networks, temperature=temperature, ranges=ranges, card=card)
     return trained
 
 
@@ -157,23 +160,35 @@ def encode_cases(
         report(done, len(cases))
 
 
-def _train_distribution(networks: Networks, road: Road) -> tuple[float, Scores | None]:
+def _encode(networks: Networks, road: Road) -> tuple[list[CalcificationGraph], Ranges]:
+    """Return the graph of every case, and what their images are like."""
+    graphs, seen = [], []
+    for encoding in encode_cases(
+        networks,
+        road.config,
+        road.candidates,
+        road.cases,
+        device=road.device,
+        report=lambda *n: road.reporter.stage("graphs", *n),
+    ):
+        graphs.append(encoding.graph)
+        seen.append(statistics(encoding))
+    return graphs, ranges_of(seen)
+
+
+def _train_distribution(
+    networks: Networks, graphs: Sequence[CalcificationGraph], road: Road
+) -> tuple[float, Scores | None]:
     """Train the graph network in place; return its temperature and its scores on the held-out patients.
 
     Graphs with fewer calcifications than a distribution needs do not train: `predict` names none for them.
     """
     config, needed = road.config, road.config.confirm.at_least
-    labelled = [case for case in road.cases if case.distribution is not None]
-    encodings = encode_cases(
-        networks,
-        config,
-        road.candidates,
-        labelled,
-        device=road.device,
-        report=lambda *n: road.reporter.stage("graphs", *n),
-    )
-    graphs = [encoding.graph for encoding in encodings]
-    usable = [(g, c.patient_id) for g, c in zip(graphs, labelled, strict=True) if len(g.pos) >= needed]
+    usable = [
+        (graph, case.patient_id)
+        for graph, case in zip(graphs, road.cases, strict=True)
+        if case.distribution is not None and len(graph.pos) >= needed
+    ]
     if not any(patient not in road.held_out for _, patient in usable):
         raise BadManifest(
             "no image with a distribution and enough calcifications",
