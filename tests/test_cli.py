@@ -14,10 +14,11 @@ import pytest
 
 import hand_made
 from calcigraph import cli
-from calcigraph.cli.terminal import progress
+from calcigraph.cli.terminal import TrainingLines, progress
 from calcigraph.errors import BadModel
 from calcigraph.io import Case, write_manifest
 from calcigraph.lexicon import RESEARCH_USE, Distribution
+from calcigraph.training.state import EpochReport
 
 
 class Shell:
@@ -235,3 +236,17 @@ def test_bar_on_a_terminal_only(capfd, monkeypatch):
     with progress(3) as move:
         move(1, "one")
     assert "1/3" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "loss, score, said",
+    [
+        (0.5, 0.75, "held out 0.5000, score 0.7500"),
+        (0.5, float("nan"), "held out 0.5000, no score (one class held out)"),
+        (float("nan"), float("nan"), "nobody held out"),
+    ],
+)
+def test_an_epoch_says_in_words_what_has_no_number(loss, score, said, monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    TrainingLines().epoch("confirm", EpochReport(0, 1e-3, 0.25, loss, score, 2.0))
+    assert f"confirm: epoch 1, loss 0.2500, {said}, 2 s\n" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -92,11 +93,13 @@ class TrainingLines:
 
     def epoch(self, network: str, report: EpochReport) -> None:
         """An epoch of a network has ended."""
-        self.show(
-            f"{network}: epoch {report.epoch + 1}, loss {report.training_loss:.4f}, "
-            f"held out {report.validation_loss:.4f}, score {report.validation_score:.4f}, {report.seconds:.0f} s",
-            end=True,
-        )
+        held_out = f"held out {report.validation_loss:.4f}, score {report.validation_score:.4f}"
+        if math.isnan(report.validation_loss):
+            held_out = "nobody held out"
+        elif math.isnan(report.validation_score):
+            held_out = f"held out {report.validation_loss:.4f}, no score (one class held out)"
+        line = f"{network}: epoch {report.epoch + 1}, loss {report.training_loss:.4f}, {held_out}"
+        self.show(f"{line}, {report.seconds:.0f} s", end=True)
 
     def show(self, line: str, *, end: bool) -> None:
         """Write a line over the one before, unless that had ended."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -54,11 +55,12 @@ def train(
         trained = train_model(data, settings, out, detector=kept, device=device, reporter=TrainingLines())
     except KeyboardInterrupt:
         raise Interrupted(f"finished epochs are in {out}; the same command goes on from there") from None
-    if trained.held_out is not None:
+    if trained.held_out is None:
+        print("held-out patients: none to judge by; nothing says how good the model is")
+    else:
         held = trained.held_out
-        print(
-            f"held-out patients: macro AUC {held.macro_auc:.3f}, balanced accuracy {held.balanced_accuracy:.3f}"
-        )
+        auc = "no macro AUC (one class)" if math.isnan(held.macro_auc) else f"macro AUC {held.macro_auc:.3f}"
+        print(f"held-out patients: {auc}, balanced accuracy {held.balanced_accuracy:.3f}")
         print("(they chose epoch, threshold and temperature; `calcigraph evaluate` on other data says more)")
     print(f"model: {trained.folder}")
     print(RESEARCH_USE)
