@@ -18,11 +18,13 @@ import pandas as pd
 from real_sets import Row, measure_all
 
 from calcigraph.cases import fuse_views
+from calcigraph.config import Config
 from calcigraph.io import read_dataset
 from calcigraph.io.tables import read_table
 from calcigraph.lexicon import DISTRIBUTIONS, RESEARCH_USE, Distribution
 from calcigraph.metrics import Interval, bootstrap, constant_answer, fill_unanswered
 from calcigraph.pipeline import Pipeline
+from calcigraph.prevalence import PREVALENCE
 
 SHOWN = {
     "accuracy": "accuracy",
@@ -46,20 +48,32 @@ def labelled(folder: Path, data: Path) -> pd.DataFrame:
     return table[patients > 1].assign(side=lambda kept: kept["image_id"].map(sides))
 
 
-def distribution_table(table: pd.DataFrame) -> list[str]:
+def expecting_equally(given: np.ndarray, config: Config) -> np.ndarray:
+    """Take the expected frequencies out of probabilities (n, 5) again (`prevalence.expect`)."""
+    shares = np.array([PREVALENCE[config.prevalence][name] for name in DISTRIBUTIONS])
+    equal = given / shares**config.prevalence_weight
+    return equal / equal.sum(axis=1, keepdims=True)
+
+
+def distribution_table(table: pd.DataFrame, config: Config) -> list[str]:
     labels = np.array([Distribution(name).place for name in table["truth"]])
     given, patients = table[[f"p_{name}" for name in DISTRIBUTIONS]].to_numpy(np.float64), table["patient_id"]
     equal = np.full(len(DISTRIBUTIONS), 1 / len(DISTRIBUTIONS))
     first, fused = fuse_views(given, (patients + " " + table["side"] + " " + table["truth"]).tolist())
     views = bootstrap(labels, fill_unanswered(given, equal), patients.tolist(), seed=0)
     breasts = bootstrap(labels[first], fill_unanswered(fused, equal), patients.iloc[first].tolist(), seed=0)
+    level = bootstrap(
+        labels, fill_unanswered(expecting_equally(given, config), equal), patients.tolist(), seed=0
+    )
     constant = asdict(constant_answer(labels))
     lines = [
-        f"| | one view (n = {len(labels)}) | CC and MLO fused (n = {len(first)}) | always the same answer |",
-        "|---|---|---|---|",
+        f"| | one view (n = {len(labels)}) | … expecting all five equally often | CC and MLO fused (n = {len(first)}) "
+        "| always the same answer |",
+        "|---|---|---|---|---|",
     ]
     for key, name in SHOWN.items():
-        lines.append(f"| {name} | {interval(views[key])} | {interval(breasts[key])} | {constant[key]:.3f} |")
+        cells = (interval(views[key]), interval(level[key]), interval(breasts[key]), f"{constant[key]:.3f}")
+        lines.append(f"| {name} | {' | '.join(cells)} |")
     without = int(np.isnan(given).any(axis=1).sum())
     return [*lines, "", f"{without} views got no answer; they count as five equal probabilities."]
 
@@ -83,12 +97,12 @@ def detection_lines(metrics: dict[str, Any]) -> list[str]:
     ]
 
 
-def section(title: str, folder: Path, data: Path) -> list[str]:
+def section(title: str, folder: Path, data: Path, config: Config) -> list[str]:
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     about = metrics["dataset"]
     table = labelled(folder, data)
     lines = [f"## {title}", "", f"{about['name']} ({about['source']}). {metrics['protocol']}.", ""]
-    lines += [*distribution_table(table), "", *confusion_table(table), ""]
+    lines += [*distribution_table(table, config), "", *confusion_table(table), ""]
     return [*lines, *detection_lines(metrics), ""]
 
 
@@ -116,12 +130,15 @@ def main() -> None:
         f"One threshold for all sets, chosen on simulated images: {pipeline.config.confirm.threshold:.3f}.",
         "",
     ]
-    lines += section("Simulated", given.evaluations / "simulated", given.evaluations / "simulated-set")
+    lines += section(
+        "Simulated", given.evaluations / "simulated", given.evaluations / "simulated-set", pipeline.config
+    )
     if (given.evaluations / "semi_real").is_dir():
         lines += section(
             "Semi-real: simulated calcifications inside real outlines",
             given.evaluations / "semi_real",
             given.evaluations / "semi-real-set",
+            pipeline.config,
         )
     data = os.environ.get("CALCIGRAPH_DATA")
     if data:
