@@ -1,6 +1,7 @@
 """A whole training on a tiny simulated cohort: end to end, killed and resumed, refused."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -168,3 +169,14 @@ def test_everybody_held_out_is_refused_in_one_line(trained, tiny_cohort, tmp_pat
     judges = replace(data, cases=tuple(replace(case, split="validation") for case in data.cases[:4]))
     with pytest.raises(BadManifest):
         train_model(judges, CONFIGS["default"], tmp_path, detector=kept, reporter=Heard())
+
+
+def test_a_run_belongs_to_what_is_in_the_files(tiny_cohort, tmp_path):
+    copied = shutil.copytree(tiny_cohort, tmp_path / "copied", copy_function=shutil.copyfile)
+    here, there = (run_key(read_dataset(folder), default()) for folder in (tiny_cohort, copied))
+    assert here == there
+    image = copied / read_dataset(copied).cases[0].path
+    content = bytearray(image.read_bytes())
+    content[len(content) // 2] ^= 1
+    image.write_bytes(content)
+    assert run_key(read_dataset(copied), default()) != here

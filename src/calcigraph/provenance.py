@@ -95,6 +95,15 @@ def file_stamp(path: Path) -> tuple[int, int] | None:
     return status.st_size, status.st_mtime_ns
 
 
+def file_digest(path: Path) -> str | None:
+    """Return the SHA-256 of what a file holds, wherever and whenever it was written; None where there is none."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except (OSError, ValueError):
+        return None
+
+
 def weights_digest(folder: Path) -> str:
     """Return a fingerprint of a model folder's weights, whatever the folder is called; "" where it has none."""
     weights = sorted(folder.glob("*.safetensors"))

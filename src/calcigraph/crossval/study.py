@@ -21,7 +21,7 @@ from calcigraph.crossval.results import Study, write_results
 from calcigraph.errors import BadManifest
 from calcigraph.io import Dataset
 from calcigraph.lexicon import DISTRIBUTIONS, RESEARCH_USE
-from calcigraph.provenance import file_stamp, fingerprint
+from calcigraph.provenance import file_digest, fingerprint
 from calcigraph.training import Workers
 from calcigraph.training.run_folder import claim_folder, read_record, run_key
 from calcigraph.training.state import STATE_FILE
@@ -115,7 +115,7 @@ def _claim(
 ) -> AbstractContextManager[None]:
     """Note what a study is made of and which models were ever named; refuse to go on with anything else."""
     settings = _plain(options)
-    files = {name: file_stamp(Path(file)) for name, file in options.pretrained.items()}
+    files = {name: file_digest(Path(file)) for name, file in options.pretrained.items()}
     key = fingerprint(
         run_key(dataset, options.default), settings | {"first_folds": 0}, given_weights(options), files
     )

@@ -19,7 +19,7 @@ from calcigraph.io import Case, Dataset
 from calcigraph.io.tables import write_text
 from calcigraph.io.truth import truth_path
 from calcigraph.models import Networks
-from calcigraph.provenance import file_stamp, fingerprint, versions
+from calcigraph.provenance import file_digest, fingerprint, versions
 
 RUN_FILE = "run.json"
 
@@ -68,7 +68,10 @@ def seconds_so_far(run: Path) -> float:
 
 
 def run_key(dataset: Dataset, config: Config, *given: Networks) -> str:
-    """Return a fingerprint of all that decides a run; `given` are networks that it does not make itself."""
+    """Return a fingerprint of all that decides a run; `given` are networks that it does not make itself.
+
+    Images count by what is in them, so that a run goes on with the same data set elsewhere or simulated again.
+    """
     weights = [[_digest(n.confirm), _digest(n.describe), _digest(n.distribution)] for n in given] or ""
     cases = [_stamp(dataset, case) for case in dataset.cases]
     return fingerprint(to_toml(config), cases, weights, versions()["calcigraph"])
@@ -81,7 +84,7 @@ def _digest(network: nn.Module) -> list[float]:
 
 def _stamp(dataset: Dataset, case: Case) -> list[str]:
     files = (dataset.folder / case.path, truth_path(dataset.folder, case.image_id))
-    return [repr(case), *(repr(file_stamp(file)) for file in files)]
+    return [repr(case), *(str(file_digest(file)) for file in files)]
 
 
 def _write(run: Path, record: Mapping[str, object], seconds: float) -> None:
