@@ -32,7 +32,7 @@ from calcigraph.training.pretraining import MarkedViews
 OUT = Path(os.environ.get("CALCIGRAPH_BUILD", "build")) / "semireal"
 SEEDS = range(5)
 DRAWS = (7, 8, 9)
-VIEWS, JUDGES = 8000, 500
+VIEWS, JUDGES = 6000, 500
 EPOCHS = 6
 SHOWN = ("macro_auc", "balanced_accuracy", "kappa", "accuracy")
 NAMES = ("macro AUC", "balanced accuracy", "κ", "accuracy")

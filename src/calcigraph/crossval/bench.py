@@ -91,6 +91,11 @@ class Bench:
         """Folder of the candidates that these settings give, which all folds and models of them share."""
         return self.run / "candidates" / fingerprint(config.breast, config.candidates, config.patch)[:8]
 
+    def pretraining(self, config: Config) -> Path:
+        """Folder of the pretraining by these settings, which sees no image and is the same in every fold."""
+        marks = (config.seed, config.confirm, config.graph, config.network, config.pretraining)
+        return self.run / "pretraining" / fingerprint(*marks)[:8]
+
     def labelled(self, part: str) -> list[Case]:
         """Cases of a part whose distribution is known; of `test`, these are the ones to answer."""
         return [c for c in self.dataset.cases if c.split == part and c.distribution is not None]

@@ -110,6 +110,7 @@ def answer_by_graph(bench: Bench, name: str, *, recipe_of: Callable[[StudyOption
         detector=recipe.kept,
         start=recipe.start,
         candidates=candidates,
+        pretraining=bench.pretraining(config),
         device=bench.device,
         reporter=bench.hear(name),
     )

@@ -49,6 +49,7 @@ class Road:
         config: settings, recipes and seed.
         cases: images of training and held-out patients.
         candidates: folder of `detect_dataset`.
+        pretraining: folder of `pretrain`.
         held_out: patients who do not train; epoch, threshold and temperature are chosen on them.
         run: folder for checkpoints and histories.
         device: where to train.
@@ -58,6 +59,7 @@ class Road:
     config: Config
     cases: Sequence[Case]
     candidates: Path
+    pretraining: Path
     held_out: frozenset[str]
     run: Path
     device: str

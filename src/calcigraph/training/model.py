@@ -60,6 +60,7 @@ def train_model(
     detector: tuple[Config, Networks] | None = None,
     start: Networks | None = None,
     candidates: Path | None = None,
+    pretraining: Path | None = None,
     device: str = "cpu",
     reporter: Reporter,
 ) -> TrainedModel:
@@ -74,6 +75,7 @@ def train_model(
             truth tables, on which a detector is trained.
         start: networks to train on, in place of fresh ones; they are changed.
         candidates: folder of `detect_dataset`, where several runs share it; by default `run/candidates`.
+        pretraining: folder of `pretrain`, where several runs share it; by default `run/pretraining`.
         device: where to train.
         reporter: hears of the progress.
 
@@ -97,7 +99,9 @@ def train_model(
         detect_dataset(shown, config, candidates, report=lambda *n: reporter.stage("detect", *n))
         torch.manual_seed(config.seed)
         networks = start or build_networks(config)
-        road = Road(config, cases, candidates, held_out, run, device, reporter)
+        road = Road(
+            config, cases, candidates, pretraining or run / "pretraining", held_out, run, device, reporter
+        )
         if kept is None:
             known = [case for case in cases if dataset.truth(case) is not None]
             road = replace(road, config=train_detector(networks, replace(road, cases=known)))
@@ -199,7 +203,7 @@ def _train_distribution(
     pretrain(
         networks.distribution,
         config,
-        run_dir=road.run / "pretraining",
+        run_dir=road.pretraining,
         device=road.device,
         report=lambda epoch: road.reporter.epoch("pretraining", epoch),
     )
