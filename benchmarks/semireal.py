@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from calcigraph.cases import fuse_views
 from calcigraph.config import Config, PretrainingConfig, default, paper
 from calcigraph.graph import CalcificationGraph
 from calcigraph.lexicon import Distribution
-from calcigraph.metrics import bootstrap
+from calcigraph.metrics import bootstrap, scores
 from calcigraph.models import DistributionNet, build_networks, predict_logits
 from calcigraph.simulate import PlannedCase, plan_outlined, read_outlines
 from calcigraph.simulate.marks import DetectorTraits, MarkedView, mark_view
@@ -36,6 +36,7 @@ VIEWS, JUDGES = 6000, 500
 EPOCHS = 6
 SHOWN = ("macro_auc", "balanced_accuracy", "kappa", "accuracy")
 NAMES = ("macro AUC", "balanced accuracy", "κ", "accuracy")
+HEAD = ("", f"| set | n | {' | '.join(NAMES)} |", "|---" * 6 + "|")
 PRESETS = {"default": default, "paper": paper}
 
 
@@ -121,7 +122,27 @@ def row(name: str, tests: TestSet, probabilities: np.ndarray, *, fused: bool = F
     return f"| {name} | {len(labels)} | {' | '.join(cells)} |"
 
 
-def table(preset: str, sets: dict[str, TestSet]) -> list[str]:
+def differences(name: str, tests: TestSet, better: np.ndarray, worse: np.ndarray) -> str:
+    """A row: `better` less `worse`, both asked about the same draws of patients."""
+    labels = np.array([int(graph.y) for graph in tests.graphs])
+    _, patient = np.unique(tests.patients, return_inverse=True)
+    members = [np.flatnonzero(patient == each) for each in range(patient.max() + 1)]
+
+    def gaps(rows: np.ndarray) -> list[float]:
+        one, other = (asdict(scores(labels[rows], answers[rows])) for answers in (better, worse))
+        return [one[metric] - other[metric] for metric in SHOWN]
+
+    rng = np.random.default_rng(0)
+    choices = [rng.integers(len(members), size=len(members)) for _ in range(1000)]
+    drawn = np.array([gaps(np.concatenate([members[i] for i in chosen])) for chosen in choices])
+    low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
+    found = gaps(np.arange(len(labels)))
+    cells = [f"{v:+.3f} [{a:+.3f}, {b:+.3f}]" for v, a, b in zip(found, low, high, strict=True)]
+    return f"| {name} | {len(labels)} | {' | '.join(cells)} |"
+
+
+def table(preset: str, sets: dict[str, TestSet]) -> tuple[list[str], dict[str, np.ndarray]]:
+    """Rows of a preset, and what its five seeds together answer for each set."""
     answers: dict[str, list[np.ndarray]] = {name: [] for name in sets}
     config = PRESETS[preset]()
     views = training_views(config)
@@ -130,17 +151,18 @@ def table(preset: str, sets: dict[str, TestSet]) -> list[str]:
         for name, tests in sets.items():
             answers[name].append(ask(net, tests.graphs))
             print(preset, seed, row(name, tests, answers[name][-1]), flush=True)
-    lines = []
+    lines, agreed = [], {}
     for name, tests in sets.items():
         rows = [row(f"{name}, seed {seed}", tests, answer) for seed, answer in enumerate(answers[name])]
         together = np.exp(np.mean([np.log(np.maximum(a, 1e-9)) for a in answers[name]], axis=0))
         together /= together.sum(axis=1, keepdims=True)
+        agreed[name] = together
         rows.append(row(f"{name}, five seeds together", tests, together))
         if len(set(tests.breasts)) < len(tests.breasts):
             rows.append(row(f"{name}, five seeds, views fused", tests, together, fused=True))
             rows.append(row(f"{name}, seed 0, views fused", tests, answers[name][0], fused=True))
         lines += rows
-    return lines
+    return lines, agreed
 
 
 def main() -> None:
@@ -154,13 +176,17 @@ def main() -> None:
         f"them; marks were drawn {len(DRAWS)} times for each outline. The extents of the simulated lesions follow",
         "the quantiles of these outlines (`docs/calibration.md`). Intervals: 95 %, bootstrap by patient.",
     ]
+    answers = {}
     for preset, make in PRESETS.items():
         sets = {"simulated": independent(make())}
         if path.is_file():
             sets["semi-real"] = semi_real(make(), path)
-        head = ["", f"## Preset `{preset}`", "", f"| set | n | {' | '.join(NAMES)} |", "|---" * 6 + "|"]
-        text += [*head, *table(preset, sets)]
+        lines, answers[preset] = table(preset, sets)
+        text += ["", f"## Preset `{preset}`", *HEAD, *lines]
         Path("docs/semireal.md").write_text("\n".join([*text, ""]), encoding="utf-8")
+    text += ["", "## `default` less `paper`, five seeds together, the same patients drawn for both", *HEAD]
+    text += [differences(n, tests, answers["default"][n], answers["paper"][n]) for n, tests in sets.items()]
+    Path("docs/semireal.md").write_text("\n".join([*text, ""]), encoding="utf-8")
     shutil.rmtree(OUT)  # its networks know nothing of a later change to the simulator
     print("\n".join(text))
 
