@@ -1,4 +1,4 @@
-"""Which calcifications decided: those whose leaving would change the answer most."""
+"""Which calcifications decided: those without which the answer would be less sure."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from calcigraph.models import DistributionNet, MemberReadout
 def node_saliency(
     net: DistributionNet, graph: CalcificationGraph, *, target: int | None = None
 ) -> NDArray[np.float32]:
-    """Say how much each calcification had to do with the logit y_c of class c.
+    """Say how much each calcification speaks for a class c.
 
-    Where the network names by the lesion's shape (`MemberReadout`), s_i = w_i |∂y_c / ∂w_i|, w_i being the node's
-    weight in that shape: to first order, how far the logit moves when the node leaves. Otherwise Grad-CAM
-    (Selvaraju et al. 2017) on the features h (n, k) of the nodes after the last convolution, as in the paper:
-    s_i = ReLU(Σ_k α_k h_ik), α_k = mean_i ∂y_c / ∂h_ik. Both are divided by their maximum.
+    Where the network names by the lesion's shape (`MemberReadout`), s_i = ReLU(w_i (g_i - ḡ)): w_i is the node's
+    weight in that shape, g_i = ∂ log p_c / ∂w_i, and ḡ the mean of g with the weights w. To first order that is how far
+    log p_c falls when the node leaves and the others take over its weight. Otherwise Grad-CAM (Selvaraju et al. 2017)
+    on the features h (n, k) of the nodes after the last convolution, as in the paper: s_i = ReLU(Σ_k α_k h_ik),
+    α_k = mean_i ∂y_c / ∂h_ik, y_c being the logit. Both are divided by their maximum.
 
     Args:
         net: the graph network, which is asked in inference mode.
@@ -28,7 +29,7 @@ def node_saliency(
         target: index of the class to explain; by default the likeliest.
 
     Returns:
-        (n,) float32 in [0, 1]: 1 at the most important node, all 0 where none matters.
+        (n,) float32 in [0, 1]: 1 at the most important node, all 0 where none speaks for the class.
     """
     was_training = net.training
     net.eval()
@@ -47,8 +48,10 @@ def node_saliency(
 
 def _by_weight(readout: MemberReadout, h: Tensor, batch: Batch, target: int | None) -> Tensor:
     weight = readout.weigh(h).detach().requires_grad_()
-    slope = _slope(readout.name(weight, batch)[0], weight, target)
-    return weight.detach() * slope.abs()
+    slope = _slope(torch.log_softmax(readout.name(weight, batch)[0], dim=0), weight, target)
+    share = weight.detach()
+    mean = (share * slope).sum() / share.sum().clamp(min=1e-9)
+    return torch.relu(share * (slope - mean))
 
 
 def _grad_cam(net: DistributionNet, h: Tensor, batch: Batch, target: int | None) -> Tensor:
