@@ -18,16 +18,15 @@ import torch
 from calcigraph.cases import fuse_views
 from calcigraph.config import Config, PretrainingConfig, default, paper
 from calcigraph.graph import CalcificationGraph
-from calcigraph.lexicon import Distribution
+from calcigraph.lexicon import DISTRIBUTIONS, Distribution
 from calcigraph.metrics import bootstrap, scores
 from calcigraph.models import DistributionNet, build_networks, predict_logits
 from calcigraph.simulate import PlannedCase, plan_outlined, read_outlines
 from calcigraph.simulate.marks import DetectorTraits, MarkedView, mark_view
 from calcigraph.simulate.outlined import simulate_outlined
 from calcigraph.simulate.projection import project_breast
-from calcigraph.training.graphs import GraphExamples, fit_graphs
-from calcigraph.training.points import draw_graphs, graph_of_marks
-from calcigraph.training.pretraining import MarkedViews
+from calcigraph.training.graphs import GraphExamples, augment_graph, fit_graphs
+from calcigraph.training.points import draw_graph, draw_views, graph_of_marks
 
 OUT = Path(os.environ.get("CALCIGRAPH_BUILD", "build")) / "semireal"
 SEEDS = range(5)
@@ -83,19 +82,20 @@ def semi_real(config: Config, path: Path) -> TestSet:
 
 
 def independent(config: Config) -> TestSet:
-    graphs = draw_graphs(1000, config, seed=9001)
+    graphs = [
+        draw_graph(
+            DISTRIBUTIONS[i % len(DISTRIBUTIONS)], config, DetectorTraits(), np.random.default_rng([9001, i])
+        )
+        for i in range(1000)
+    ]
     names = [str(number) for number in range(len(graphs))]
     return TestSet(graphs, names, names)
 
 
 def training_views(config: Config) -> list[CalcificationGraph]:
     """Views drawn once and varied once, the same for every seed and, but for edge labels, every preset."""
-    views = MarkedViews(VIEWS + JUDGES, config, DetectorTraits(), seed=1)
-    batch, labels = views.make_batch(np.arange(VIEWS + JUDGES), np.random.default_rng(1))
-    graphs = batch.to_data_list()
-    for graph, label in zip(graphs, labels, strict=True):
-        graph.y = label[None]
-    return graphs
+    rng = np.random.default_rng(1)
+    return [augment_graph(g, rng=rng, config=config.graph) for g in draw_views(VIEWS + JUDGES, config, rng)]
 
 
 def trained(config: Config, views: list[CalcificationGraph], seed: int, run: Path) -> DistributionNet:

@@ -18,7 +18,7 @@ from calcigraph.simulate.marks import DetectorTraits, Range, mark_view, signal_t
 from calcigraph.simulate.patterns import place_lesion
 from calcigraph.training import augment_graph
 from calcigraph.training.members import member_surprise
-from calcigraph.training.points import draw_graph, draw_graphs
+from calcigraph.training.points import draw_graph, draw_views
 
 KEEN = DetectorTraits(
     half_snr=Range(0.01, 0.02),
@@ -60,7 +60,7 @@ def test_larger_and_denser_is_seen_better():
 
 
 def test_graphs_repeat_and_come_by_turns():
-    first, again = (draw_graphs(6, default(), seed=3) for _ in range(2))
+    first, again = (list(draw_views(6, default(), np.random.default_rng(3))) for _ in range(2))
     assert [int(graph.y) for graph in first] == [0, 1, 2, 3, 4, 0]
     for one, other in zip(first, again, strict=True):
         torch.testing.assert_close(one.pos, other.pos)
@@ -107,7 +107,7 @@ def test_the_shape_of_a_lesion_is_that_of_its_members():
 
 
 def test_visual_features_are_standardised_where_known():
-    graphs = draw_graphs(2, default(), seed=1)
+    graphs = list(draw_views(2, default(), np.random.default_rng(1)))
     graphs[0].visual = 3 + 2 * torch.randn(len(graphs[0].pos), 64)
     standard = StandardVisual(64, dropout=0.3).eval()
     standard.measure(graphs)

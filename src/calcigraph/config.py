@@ -136,13 +136,13 @@ class TrainingConfig:
 class PretrainingConfig:
     """How the graph network starts, on simulated marks without pixels."""
 
-    graphs: int = 2000
-    """Graphs of each epoch, drawn anew; 0 starts from nothing (paper)."""
+    graphs: int = 10_000
+    """Graphs that are drawn, and varied anew in every epoch; 0 starts from nothing (paper)."""
     judges: int = 1000
     """Graphs that choose the epoch."""
     recipe: TrainingConfig = field(
         default_factory=lambda: TrainingConfig(
-            epochs=40, batch_size=64, learning_rate=2e-3, weight_decay=0.05, focal_gamma=0.0, augment=True
+            epochs=10, batch_size=64, learning_rate=2e-3, weight_decay=0.05, focal_gamma=0.0, augment=True
         )
     )
 

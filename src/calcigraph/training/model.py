@@ -205,7 +205,7 @@ def _train_distribution(
         config,
         run_dir=road.pretraining,
         device=road.device,
-        report=lambda epoch: road.reporter.epoch("pretraining", epoch),
+        reporter=road.reporter,
     )
     train_distribution_network(
         networks.distribution,

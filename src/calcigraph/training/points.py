@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -14,6 +14,9 @@ from calcigraph.simulate.anatomy import Anatomy, grow_breast
 from calcigraph.simulate.look_alikes import place_look_alikes, place_satellites
 from calcigraph.simulate.marks import DetectorTraits, MarkedView, mark_view
 from calcigraph.simulate.patterns import place_lesion
+
+LESIONS_PER_BREAST = 8
+"""Growing a breast takes longer than all else, so it is shown with several lesions, one by one."""
 
 TRIES = 30
 """So many breasts are drawn for one graph with enough calcifications."""
@@ -70,28 +73,17 @@ def draw_graph(
     return graph_of_marks(marked, config, distribution=distribution)
 
 
-def draw_graphs(
-    count: int,
-    config: Config,
-    *,
-    seed: int,
-    traits: DetectorTraits | None = None,
-    report: Callable[[int, int], None] = lambda done, total: None,
-) -> list[CalcificationGraph]:
-    """Draw graphs of all distributions by turns; graph i depends on (seed, i) alone.
+def draw_views(count: int, config: Config, rng: np.random.Generator) -> Iterator[CalcificationGraph]:
+    """Draw graphs of all distributions by turns, with `y`, as detectors of wide ranges would mark them.
 
     Args:
         count: of graphs.
         config: neighbours, edge labels, width of the visual features and least number of calcifications.
-        seed: of all.
-        traits: of the detectors.
-        report: called with graphs done and graphs in all.
+        rng: of all; what draws from it between two graphs changes those that follow.
     """
-    graphs = []
+    traits = DetectorTraits()
     for number in range(count):
-        rng = np.random.default_rng([seed, number])
+        if number % LESIONS_PER_BREAST == 0:
+            breast = grow_breast(rng)
         distribution = DISTRIBUTIONS[number % len(DISTRIBUTIONS)]
-        graphs.append(draw_graph(distribution, config, traits or DetectorTraits(), rng))
-        if (number + 1) % 500 == 0 or number + 1 == count:
-            report(number + 1, count)
-    return graphs
+        yield draw_graph(distribution, config, traits, rng, breast=breast)

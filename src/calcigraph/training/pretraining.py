@@ -1,8 +1,8 @@
-"""Where the graph network starts: on simulated marks, drawn anew for every epoch."""
+"""Where the graph network starts: on thousands of simulated marks without pixels, each shown in many ways."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -12,34 +12,26 @@ from torch import Tensor
 from torch_geometric.data import Batch
 
 from calcigraph.config import Config
-from calcigraph.graph import CalcificationGraph
 from calcigraph.lexicon import DISTRIBUTIONS
 from calcigraph.models import DistributionNet
-from calcigraph.simulate.anatomy import grow_breast
-from calcigraph.simulate.marks import DetectorTraits
-from calcigraph.training.graphs import augment_graph, fit_graphs
+from calcigraph.training.graphs import GraphExamples, fit_graphs
 from calcigraph.training.loop import FitResult
-from calcigraph.training.points import draw_graph
-from calcigraph.training.state import EpochReport
+from calcigraph.training.points import draw_views
+from calcigraph.training.state import Reporter
 
 JUDGES_SEED = 1_000_003
-"""Graphs that choose the epoch are drawn with this beside the seed, and are the same in every epoch."""
+"""Graphs that choose the epoch are drawn with this added to the seed."""
 
-LESIONS_PER_BREAST = 8
-"""Growing a breast takes longer than all else, so it is shown with several lesions, one by one."""
+TOLD_EVERY = 500
+"""So many drawn graphs are told of at once."""
 
 
 class MarkedViews:
-    """Graphs of simulated marks, of all distributions by turns; see `loop.Examples`.
+    """Graphs of simulated marks, drawn when the first batch is asked for; see `loop.Examples`."""
 
-    With a generator every batch is drawn anew and varied (`augment_graph`), so that no graph is seen twice; without
-    one graph i is always the same.
-    """
-
-    def __init__(self, count: int, config: Config, traits: DetectorTraits, *, seed: int) -> None:
-        self.config, self.traits, self.seed = config, traits, seed
+    def __init__(self, count: int, config: Config, *, seed: int, reporter: Reporter) -> None:
+        self.config, self.seed, self.reporter = config, seed, reporter
         self._labels = np.arange(count, dtype=np.int64) % len(DISTRIBUTIONS)
-        self._drawn: dict[int, CalcificationGraph] = {}
 
     @property
     def labels(self) -> NDArray[np.int64]:
@@ -50,24 +42,17 @@ class MarkedViews:
         return len(self._labels)
 
     def make_batch(self, indices: NDArray[np.int64], rng: np.random.Generator | None) -> tuple[Batch, Tensor]:
-        """One PyG batch and its labels (n,)."""
-        graphs = [self._fixed(int(i)) for i in indices] if rng is None else list(self._fresh(indices, rng))
-        return Batch.from_data_list(graphs), torch.as_tensor(self._labels[indices])
+        """One PyG batch and its labels (n,); every graph varied where `rng` is given."""
+        return self._drawn.make_batch(indices, rng)
 
-    def _fixed(self, index: int) -> CalcificationGraph:
-        if index not in self._drawn:
-            rng = np.random.default_rng([self.seed, index])
-            label = DISTRIBUTIONS[self._labels[index]]
-            self._drawn[index] = draw_graph(label, self.config, self.traits, rng)
-        return self._drawn[index]
-
-    def _fresh(self, indices: NDArray[np.int64], rng: np.random.Generator) -> Iterator[CalcificationGraph]:
-        for place, index in enumerate(indices):
-            if place % LESIONS_PER_BREAST == 0:
-                breast = grow_breast(rng)
-            label = DISTRIBUTIONS[self._labels[index]]
-            graph = draw_graph(label, self.config, self.traits, rng, breast=breast)
-            yield augment_graph(graph, rng=rng, config=self.config.graph)
+    @cached_property
+    def _drawn(self) -> GraphExamples:
+        graphs = []
+        for graph in draw_views(len(self), self.config, np.random.default_rng(self.seed)):
+            graphs.append(graph)
+            if len(graphs) % TOLD_EVERY == 0 or len(graphs) == len(self):
+                self.reporter.stage("marks", len(graphs), len(self))
+        return GraphExamples(graphs, self.config.graph)
 
 
 def pretrain(
@@ -75,9 +60,8 @@ def pretrain(
     config: Config,
     *,
     run_dir: Path,
-    traits: DetectorTraits | None = None,
     device: str | torch.device = "cpu",
-    report: Callable[[EpochReport], None] | None = None,
+    reporter: Reporter,
 ) -> FitResult | None:
     """Train the graph network on simulated marks by `config.pretraining`; see `loop.fit`.
 
@@ -85,9 +69,8 @@ def pretrain(
         net: with fresh weights.
         config: of the whole road; its seed is that of all draws.
         run_dir: a killed run goes on from here, a finished one returns at once.
-        traits: how the detector marks; wide ranges unless given.
         device: where to train.
-        report: hears of every epoch.
+        reporter: hears of the progress.
 
     Returns:
         None where `config.pretraining.graphs` is 0.
@@ -95,14 +78,13 @@ def pretrain(
     stage = config.pretraining
     if not stage.graphs:
         return None
-    traits = traits or DetectorTraits()
     return fit_graphs(
         net,
-        MarkedViews(stage.graphs, config, traits, seed=config.seed),
-        MarkedViews(stage.judges, config, traits, seed=config.seed + JUDGES_SEED),
+        MarkedViews(stage.graphs, config, seed=config.seed, reporter=reporter),
+        MarkedViews(stage.judges, config, seed=config.seed + JUDGES_SEED, reporter=reporter),
         recipe=stage.recipe,
         seed=config.seed,
         run_dir=run_dir,
         device=device,
-        report=report,
+        report=lambda epoch: reporter.epoch("pretraining", epoch),
     )
