@@ -22,7 +22,14 @@ from calcigraph.config import Config
 from calcigraph.io import read_dataset
 from calcigraph.io.tables import read_table
 from calcigraph.lexicon import DISTRIBUTIONS, RESEARCH_USE, Distribution
-from calcigraph.metrics import Interval, bootstrap, constant_answer, fill_unanswered, multiclass_auc
+from calcigraph.metrics import (
+    Interval,
+    bootstrap,
+    calibration_error,
+    constant_answer,
+    fill_unanswered,
+    multiclass_auc,
+)
 from calcigraph.pipeline import Pipeline
 from calcigraph.prevalence import PREVALENCE
 
@@ -83,7 +90,29 @@ def distribution_table(table: pd.DataFrame, config: Config) -> list[str]:
         f"{without} views got no answer; they count as five equal probabilities. Macro AUC of breasts, views fused,",
         f"less that of single views, of the same drawn patients: {gained.value:+.3f} "
         f"[{gained.low:+.3f}, {gained.high:+.3f}].",
+        *calibration_lines(labels, given, config),
     ]
+
+
+def calibration_lines(labels: np.ndarray, given: np.ndarray, config: Config) -> list[str]:
+    """Say how honest the probabilities are that were given, and how honest the best of so many could seem."""
+    answered = ~np.isnan(given).any(axis=1)
+    labels, given = labels[answered], given[answered]
+    level = expecting_equally(given, config)
+    rng = np.random.default_rng(0)
+    ideal = [calibration_error(drawn_by(level, rng), level) for _ in range(1000)]
+    low, high = np.quantile(ideal, [0.025, 0.975])
+    return [
+        f"Expected calibration error of the {len(labels)} answered views: {calibration_error(labels, given):.3f}, "
+        f"expecting all five equally often {calibration_error(labels, level):.3f}.",
+        f"Were every probability true, as many views would show {np.mean(ideal):.3f} [{low:.3f}, {high:.3f}].",
+    ]
+
+
+def drawn_by(probabilities: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Draw a label for each row of probabilities (n, 5), as if they were true: (n,)."""
+    below = rng.random((len(probabilities), 1)) > probabilities.cumsum(axis=1)
+    return below.sum(axis=1).clip(max=len(DISTRIBUTIONS) - 1)
 
 
 def fusing_gain(labels: np.ndarray, given: np.ndarray, patients: np.ndarray, breasts: list[str]) -> Interval:

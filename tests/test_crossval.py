@@ -19,6 +19,7 @@ import pytest
 from calcigraph.crossval.table import PAPER_METRICS, labels, probabilities
 from calcigraph.errors import BadConfig, BadManifest, BadModel
 from calcigraph.io import read_dataset
+from calcigraph.io.tables import read_table
 from calcigraph.lexicon import DISTRIBUTIONS
 from calcigraph.metrics import bootstrap, scores
 from calcigraph.training import Workers
@@ -99,6 +100,14 @@ def test_moments_are_not_kept_and_nothing_is_pickled(finished):
     assert [path.parent.parent.name for path in run.rglob("state.safetensors")] == ["pretraining"]
     assert list(run.glob("fold_*/mobilenetv2/best.safetensors"))
     assert not list(run.rglob("*.pkl")) and not list(run.rglob("*.pt"))
+
+
+def test_the_budget_counts_the_pretraining_that_folds_share_once(finished):
+    run, result, _ = finished
+    row = next(each for each in result.budgets if each.model == "default")
+    own = [read_table(path) for path in run.glob("fold_*/default/**/history.csv")]
+    (shared,) = (read_table(path) for path in run.glob("pretraining/*/history.csv"))
+    assert row.seconds == pytest.approx(sum(table["seconds"].sum() for table in [*own, shared]))
 
 
 def test_a_finished_study_repeats_nothing(finished, tiny_cohort):

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from calcigraph.checkpoint import CONFIG_FILE
+from calcigraph.config_toml import read_config
 from calcigraph.crossval.bench import Bench
 from calcigraph.io.tables import read_table
 from calcigraph.training.state import EpochReport, best_epoch
@@ -20,7 +22,7 @@ class Budget:
 
     Attributes:
         model: its name.
-        seconds: of training in all folds, without detection.
+        seconds: of training in all folds, with the pretraining that they share, without detection.
         epochs: of each of its last trainings.
         best_epoch: median of the epochs that were kept, from 1.
         late_gain: mean rise of the validation score from the first half of the epochs to the second, best to
@@ -47,9 +49,8 @@ def _answering(folder: Path) -> list[Path]:
 
 def budget_of(benches: Sequence[Bench], model: str) -> Budget:
     """Sum up the `history.csv` files that a model left, whatever killed and resumed it."""
-    everything = [
-        read_table(path) for bench in benches for path in sorted((bench.folder / model).rglob("history.csv"))
-    ]
+    folders = [bench.folder / model for bench in benches] + _pretraining(benches, model)
+    everything = [read_table(path) for folder in folders for path in sorted(folder.rglob("history.csv"))]
     curves = histories(benches, model)
     nothing = float("nan")
     return Budget(
@@ -59,6 +60,12 @@ def budget_of(benches: Sequence[Bench], model: str) -> Budget:
         best_epoch=float(np.median([_best(table) for table in curves])) if curves else nothing,
         late_gain=float(np.mean([_late_gain(table) for table in curves])) if curves else nothing,
     )
+
+
+def _pretraining(benches: Sequence[Bench], model: str) -> list[Path]:
+    """Folders of the pretraining that the folds of a graph model share; none for others."""
+    settings = ((bench, bench.folder / model / CONFIG_FILE) for bench in benches)
+    return sorted({bench.pretraining(read_config(path)) for bench, path in settings if path.exists()})
 
 
 def _best(history: pd.DataFrame) -> int:
