@@ -16,11 +16,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from calcigraph.crossval import run_study
 from calcigraph.crossval.table import PAPER_METRICS, labels, probabilities
 from calcigraph.errors import BadConfig, BadManifest, BadModel
 from calcigraph.io import read_dataset
 from calcigraph.io.tables import read_table
-from calcigraph.lexicon import DISTRIBUTIONS
+from calcigraph.lexicon import DISTRIBUTIONS, Distribution
 from calcigraph.metrics import bootstrap, scores
 from calcigraph.training import Workers
 from tiny_study import MODELS, OPTIONS, HeardStudy, study
@@ -108,6 +109,30 @@ def test_the_budget_counts_the_pretraining_that_folds_share_once(finished):
     own = [read_table(path) for path in run.glob("fold_*/default/**/history.csv")]
     (shared,) = (read_table(path) for path in run.glob("pretraining/*/history.csv"))
     assert row.seconds == pytest.approx(sum(table["seconds"].sum() for table in [*own, shared]))
+
+
+def test_a_distribution_of_a_single_patient_is_left_out(tiny_cohort, tmp_path):
+    dataset = read_dataset(tiny_cohort)
+    one = dataset.cases[0].patient_id
+    linear = [replace(c, distribution=Distribution.LINEAR) for c in dataset.cases if c.patient_id == one]
+    others = [replace(c, distribution=Distribution.GROUPED) for c in dataset.cases if c.patient_id != one]
+    mixed = replace(dataset, cases=(*linear, *others))
+    result = run_study(mixed, ["constant"], OPTIONS, tmp_path, reporter=HeardStudy())
+    assert result.rows[0].sensitivity["linear"].n == 0 and result.rows[0].sensitivity["grouped"].n == len(
+        others
+    )
+    page = (tmp_path / "report.html").read_text()
+    assert "Left out." in page and ": linear.</li>" in page
+    assert len(pd.read_csv(tmp_path / "predictions.csv")) == len(others)
+
+
+def test_figure_5_does_without_networks_that_are_gone(finished, tiny_cohort, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(finished[0], run)
+    for gone in (run / "fold_1" / "default" / "model", run / "fold_2" / "default" / "model"):
+        shutil.rmtree(gone)
+    again, _ = study(tiny_cohort, run)
+    assert "examples.png" not in again.figures and "Figure 5: what" not in (run / "report.html").read_text()
 
 
 def test_a_finished_study_repeats_nothing(finished, tiny_cohort):

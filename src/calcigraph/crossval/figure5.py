@@ -27,9 +27,12 @@ GRAPHS, IMAGES = (
 )
 """The first of each that took part explains its answers."""
 
+WEIGHTS = ("model/distribution.safetensors", "best.safetensors")
+"""One of these is what a graph model or an image network leaves in a fold."""
+
 
 def make_examples(benches: Sequence[Bench], answers: Mapping[str, pd.DataFrame]) -> list[Example]:
-    """Return an example of each class that has images; none without a graph model.
+    """Return an example of each class that has images; none without the networks of a graph model.
 
     The image whose true class got the median probability from the graph model, so neither its best nor its worst.
     Both explanations are of the true class.
@@ -38,8 +41,8 @@ def make_examples(benches: Sequence[Bench], answers: Mapping[str, pd.DataFrame])
         benches: of the folds.
         answers: model → out-of-fold answers.
     """
-    graph = next((name for name in GRAPHS if name in answers), None)
-    image = next((name for name in IMAGES if name in answers), None)
+    graph = next((name for name in GRAPHS if name in answers and has_networks(benches, name)), None)
+    image = next((name for name in IMAGES if name in answers and has_networks(benches, name)), None)
     if graph is None:
         return []
     rows = []
@@ -50,6 +53,11 @@ def make_examples(benches: Sequence[Bench], answers: Mapping[str, pd.DataFrame])
             case = next(c for c in bench.labelled("test") if c.image_id == chosen["image_id"])
             rows.append(_explain(bench, case, distribution, graph, image, answers))
     return rows
+
+
+def has_networks(benches: Sequence[Bench], name: str) -> bool:
+    """Whether every fold still holds a model's weights: a run whose small files alone were kept does not."""
+    return all(any((bench.folder / name / file).exists() for file in WEIGHTS) for bench in benches)
 
 
 def choose(answers: pd.DataFrame, distribution: Distribution) -> pd.Series | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import numpy as np
 from calcigraph.errors import BadManifest
 from calcigraph.io import Case, Dataset
 from calcigraph.io.tables import write_text
+from calcigraph.lexicon import Distribution
 from calcigraph.training import class_of_patients, split_by_patient
 
 SPLITS_FILE = "splits.json"
@@ -42,6 +43,23 @@ class Fold:
         """Return the data set with its cases marked by their part; marks of its own are replaced."""
         cases = (replace(case, split=self.part(case.patient_id)) for case in dataset.cases)
         return replace(dataset, cases=tuple(cases))
+
+
+def lone_classes(cases: Sequence[Case]) -> frozenset[Distribution]:
+    """Return the distributions of a single patient, which cannot both train and be tested."""
+    patients: dict[Distribution, set[str]] = {}
+    for case in cases:
+        if case.distribution is not None:
+            patients.setdefault(case.distribution, set()).add(case.patient_id)
+    return frozenset(name for name, found in patients.items() if len(found) == 1)
+
+
+def leave_out(dataset: Dataset, classes: Collection[Distribution]) -> Dataset:
+    """Return the data set with these distributions not known; their images may still train a detector."""
+    cases = (
+        replace(case, distribution=None) if case.distribution in classes else case for case in dataset.cases
+    )
+    return replace(dataset, cases=tuple(cases))
 
 
 def freeze_folds(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from calcigraph.crossval.bench import Bench
@@ -13,7 +13,7 @@ from calcigraph.crossval.contestants import CONTESTANTS
 from calcigraph.crossval.results import Study
 from calcigraph.crossval.table import OUR_METRICS, PAPER_METRICS, PAPER_TABLE, Share, Spread
 from calcigraph.io.tables import write_text
-from calcigraph.lexicon import DISTRIBUTIONS, RESEARCH_USE
+from calcigraph.lexicon import DISTRIBUTIONS, RESEARCH_USE, Distribution
 from calcigraph.metrics import Interval
 from calcigraph.provenance import versions
 from calcigraph.report import page_environment
@@ -36,8 +36,14 @@ WORDS = {
 }
 
 
-def write_page(benches: Sequence[Bench], study: Study) -> Path:
-    """Write `report.html` beside `figures/`, to which it links relatively; returns its path."""
+def write_page(benches: Sequence[Bench], study: Study, *, left_out: Collection[Distribution]) -> Path:
+    """Write `report.html` beside `figures/`, to which it links relatively; returns its path.
+
+    Args:
+        benches: of the folds.
+        study: what was found.
+        left_out: distributions of a single patient.
+    """
     dataset, options = benches[0].dataset, benches[0].options
     labelled = [case for case in dataset.cases if case.distribution is not None]
     counts = Counter(case.distribution for case in labelled)
@@ -53,7 +59,8 @@ def write_page(benches: Sequence[Bench], study: Study) -> Path:
             options=options,
             folds=benches,
             untested=options.folds - len(benches),
-            absent=_absent(benches),
+            absent=_absent(benches, left_out),
+            left_out=sorted(map(str, left_out)),
             study=study,
             fine_tuned=any(row.model == "default-finetuned" for row in study.rows),
             titles={name: contestant.title for name, contestant in CONTESTANTS.items()},
@@ -99,10 +106,11 @@ FILTERS: dict[str, Callable[..., str]] = {
 """What the template calls its ways to show a value."""
 
 
-def _absent(benches: Sequence[Bench]) -> list[tuple[int, list[str]]]:
-    """Folds that test no image of some class, with these classes."""
+def _absent(benches: Sequence[Bench], left_out: Collection[Distribution]) -> list[tuple[int, list[str]]]:
+    """Folds that test no image of some class that takes part, with these classes."""
+    classes = [name for name in DISTRIBUTIONS if name not in left_out]
     tested = [(b.fold.number, Counter(case.distribution for case in b.labelled("test"))) for b in benches]
-    missing = [(number, [str(name) for name in DISTRIBUTIONS if not seen[name]]) for number, seen in tested]
+    missing = [(number, [str(name) for name in classes if not seen[name]]) for number, seen in tested]
     return [(number, names) for number, names in missing if names]
 
 

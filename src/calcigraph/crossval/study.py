@@ -13,7 +13,7 @@ import tomli_w
 from calcigraph.crossval.bench import PREDICTIONS, Bench, StudyReporter
 from calcigraph.crossval.cnn import first_network
 from calcigraph.crossval.contestants import CONTESTANTS, line_up
-from calcigraph.crossval.folds import SPLITS_FILE, freeze_folds
+from calcigraph.crossval.folds import SPLITS_FILE, freeze_folds, leave_out, lone_classes
 from calcigraph.crossval.graph_models import given_weights
 from calcigraph.crossval.options import StudyOptions
 from calcigraph.crossval.page import write_page
@@ -41,7 +41,7 @@ def run_study(
 
     What a model has answered in a fold is kept, and a model that has answered all of them stays in the results of a
     later call that names others. Marks in the manifest (`split`) are not used: every patient with a distribution is
-    tested once.
+    tested once; a distribution that a single patient has is left out.
 
     Args:
         dataset: of the contract.
@@ -71,6 +71,8 @@ def run_study(
         for name in images:
             first_network(name, options)
     with _claim(run, dataset, options, names):
+        lone = lone_classes(dataset.cases)
+        dataset = leave_out(dataset, lone)
         folds = freeze_folds(
             run / SPLITS_FILE,
             dataset.cases,
@@ -87,7 +89,7 @@ def run_study(
                 answer_fold(bench, name)
         shown = [bench for bench in benches if bench.labelled("test")]
         study = write_results(shown, _answered(shown))
-        write_page(shown, study)
+        write_page(shown, study, left_out=lone)
     return study
 
 
