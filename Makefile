@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 WEIGHTS := build/weights
 SCORES := build/scores
-STUDY := build/study
+STUDY := docs/study
+BUDGET := --models all --config benchmarks/study_paper.toml --image-size 128 --image-epochs 25
 
 .PHONY: demo test check-long weights scores study calibration semireal realism benchmarks lock clean
 
@@ -42,10 +43,15 @@ endif
 	$(BIN)/python benchmarks/scores.py $(SCORES)
 	cp docs/scores.md src/calcigraph/weights/default/SCORES.md
 
-study: $(READY)  ## the paper's study on its simulated twin: a day or so; resumes after being killed
+study: $(READY)  ## the paper's study on two cohorts: a day or so; resumes after being killed; docs/study
 	$(BIN)/pip install --quiet -c requirements.lock --editable '.[baselines,train]'
-	$(BIN)/calcigraph simulate --out $(STUDY)/twin --cohort twin --acquisition digital --spacing 0.085 --seed 1
-	$(BIN)/calcigraph crossval $(STUDY)/twin --out $(STUDY)/run --models all
+	$(BIN)/calcigraph simulate --out build/study/twin --cohort twin --acquisition digital --spacing 0.085 --seed 1
+	$(BIN)/calcigraph crossval build/study/twin --out $(STUDY)/twin $(BUDGET)
+ifdef CALCIGRAPH_DATA
+	$(BIN)/calcigraph simulate --out build/study/semi-real --seed 9002 --acquisition digital \
+		--outlines $(CALCIGRAPH_DATA)/ddsm_outlines/outlines.json
+	$(BIN)/calcigraph crossval build/study/semi-real --out $(STUDY)/semi-real $(BUDGET)
+endif
 
 calibration: $(READY)  ## extents of simulated lesions beside radiologists' outlines: docs/calibration.md
 	$(BIN)/python benchmarks/calibration.py

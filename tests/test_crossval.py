@@ -297,7 +297,7 @@ def test_a_detector_is_kept_where_no_calcification_is_known(finished, tiny_cohor
     stages = ((1, "pretraining"), (1, "distribution"), (2, "distribution"))  # the folds share the pretraining
     assert heard.epochs == [f"fold {k}, default: {stage} epoch {e}" for k, stage in stages for e in (0, 1)]
     page = (tmp_path / "report.html").read_text()
-    assert "the detector is that of the model" in page and "fine-tuned row" not in page
+    assert "the detector is that of the model" in page and "fine-tuned" not in page
 
 
 def test_the_fine_tuned_row_keeps_the_detector_of_the_weights_it_starts_from(
@@ -309,7 +309,7 @@ def test_the_fine_tuned_row_keeps_the_detector_of_the_weights_it_starts_from(
     study(tiny_cohort, tmp_path, **ran)
     made = tmp_path / "fold_1" / "default-finetuned" / "model"
     assert (made / "confirm.safetensors").read_bytes() == (models[0] / "confirm.safetensors").read_bytes()
-    assert "the fine-tuned row keeps that of the shipped weights" in (tmp_path / "report.html").read_text()
+    assert "The fine-tuned row keeps the shipped detector" in (tmp_path / "report.html").read_text()
     monkeypatch.setattr("calcigraph.crossval.graph_models.SHIPPED", str(models[1]))
     with pytest.raises(BadModel, match="other data, settings or weights"):
         study(tiny_cohort, tmp_path, **ran)

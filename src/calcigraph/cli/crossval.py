@@ -48,7 +48,7 @@ def crossval(
         str | None,
         typer.Option(
             help="Keep the detector of this model; for data sets whose calcifications are not known. "
-            "default-finetuned keeps that of the shipped model."
+            "default-finetuned always keeps that of the shipped model."
         ),
     ] = None,
     config: Annotated[

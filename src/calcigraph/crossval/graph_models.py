@@ -141,10 +141,17 @@ def by_default(options: StudyOptions) -> Recipe:
 
 
 def fine_tuned(options: StudyOptions) -> Recipe:
-    """Train the shipped weights on; where a detector is kept, it is theirs, which their graph network knows."""
+    """Keep the shipped detector, which has seen no image of the data set, and train the graph network on."""
     shipped, networks, _ = load_model(find_model(SHIPPED))
-    config = replace(_gently(shipped, options.default), seed=options.seed)
-    return Recipe(config, (shipped, networks) if options.detector else None, networks)
+    recipe = options.default.graph_training
+    gently = replace(
+        recipe,
+        learning_rate=recipe.learning_rate * FINE_TUNED_RATE,
+        final_learning_rate=recipe.final_learning_rate * FINE_TUNED_RATE,
+    )
+    started = replace(shipped.pretraining, graphs=0)
+    config = replace(shipped, seed=options.seed, pretraining=started, graph_training=gently)
+    return Recipe(config, (shipped, networks), networks)
 
 
 def given_weights(options: StudyOptions) -> list[str]:
@@ -159,17 +166,3 @@ def _anew(config: Config, options: StudyOptions) -> Recipe:
         return Recipe(config)
     kept = load_model(find_model(options.detector))[:2]
     return Recipe(keep_detector(config, kept[0]), kept)
-
-
-def _gently(shipped: Config, recipe: Config) -> Config:
-    """Return the shipped settings with the recipes of `default`, at a share of their rates and without pretraining."""
-    patches, graphs = (
-        replace(
-            training,
-            learning_rate=training.learning_rate * FINE_TUNED_RATE,
-            final_learning_rate=training.final_learning_rate * FINE_TUNED_RATE,
-        )
-        for training in (recipe.patch_training, recipe.graph_training)
-    )
-    started = replace(shipped.pretraining, graphs=0)
-    return replace(shipped, pretraining=started, patch_training=patches, graph_training=graphs)

@@ -21,7 +21,7 @@ IMAGE_TRAINING = TrainingConfig(
 """The paper balances the classes and trains for 100 epochs; it names neither augmentation nor input size."""
 
 FINE_TUNED_RATE = 0.1
-"""Share of the learning rate with which shipped weights are trained on."""
+"""Share of the learning rate with which the shipped graph network is trained on."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class StudyOptions:
         image_training: their recipe, the same for all.
         paper: settings of the model `paper`.
         default: settings of the model `default`, whose detector also serves rule and boosting.
-        detector: model whose detector is kept in place of one trained in each fold (`default-finetuned` keeps that
-            of the weights from which it starts); "" trains.
+        detector: model whose detector is kept in place of one trained in each fold (`default-finetuned` always keeps
+            that of the weights from which it starts); "" trains.
         pretrained: image network → safetensors file with its ImageNet weights.
         bootstraps: draws of patients for each interval.
         permutations: draws of swapped patients for each pair of models.
