@@ -11,7 +11,7 @@ BUDGET := --models all --config benchmarks/study_paper.toml --image-size 128 --i
 .PHONY: demo test check-long weights scores study calibration semireal realism benchmarks lock clean
 
 demo: $(READY)  ## simulate, predict and report; ends with the path of the report
-	$(BIN)/calcigraph simulate --out build/demo --cases 1 --normals 1 --seed 6
+	$(BIN)/calcigraph simulate --out build/demo --cases 1 --normals 1 --seed 7
 	$(BIN)/calcigraph predict build/demo/images --out demo_report
 
 test: $(READY)  ## lint, types, layering, doctests and tests
