@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 WEIGHTS := build/weights
 SCORES := build/scores
 STUDY := docs/study
-BUDGET := --models all --config benchmarks/study_paper.toml --image-size 128 --image-epochs 25
+BUDGET := --models all --config benchmarks/study_paper.toml --image-size 128 --image-epochs 15 --batch 16
 
 .PHONY: demo test check-long weights scores study calibration semireal realism benchmarks lock clean
 

@@ -17,6 +17,7 @@ import pandas as pd
 import pytest
 
 from calcigraph.crossval import run_study
+from calcigraph.crossval.contestants import CONTESTANTS, contestant_key
 from calcigraph.crossval.table import PAPER_METRICS, labels, probabilities
 from calcigraph.errors import BadConfig, BadManifest, BadModel
 from calcigraph.io import read_dataset
@@ -149,25 +150,46 @@ def test_a_model_can_be_added_later(tiny_cohort, tmp_path):
     assert [row.model for row in result.rows] == ["mobilenetv2", "constant"]
     assert set(pd.read_csv(tmp_path / "predictions.csv")["model"]) == {"mobilenetv2", "constant"}
     assert "constant answer" in (tmp_path / "report.html").read_text()
-    assert json.loads((tmp_path / "run.json").read_text())["models"] == ["mobilenetv2", "constant"]
+    assert list(json.loads((tmp_path / "run.json").read_text())["models"]) == ["mobilenetv2", "constant"]
     assert tomllib.loads((tmp_path / "config.toml").read_text())["models"] == ["mobilenetv2", "constant"]
 
 
-def test_other_weights_to_start_from_are_refused(finished, tiny_cohort, tmp_path):
-    model, file = tmp_path / "model", tmp_path / "w.safetensors"
-    shutil.copytree(finished[0] / "fold_1" / "default" / "model", model)
+def test_a_model_is_keyed_by_what_it_is_made_of_and_by_nothing_else(finished, tmp_path):
+    first, second = (finished[0] / f"fold_{k}" / "default" / "model" for k in (1, 2))
+    file = tmp_path / "w.safetensors"
     file.write_bytes(b"one")
-    given = replace(OPTIONS, detector=str(model), pretrained={"resnet50": str(file)})
-    ran = {"models": ("constant",), "options": given}
-    study(tiny_cohort, tmp_path / "run", **ran)
-    study(tiny_cohort, tmp_path / "run", **ran)
+    given = replace(OPTIONS, detector=str(first), pretrained={"resnet50": str(file)})
+
+    def changed(options):
+        return {n for n in CONTESTANTS if contestant_key(options, n) != contestant_key(given, n)}
+
+    of_default = {"default", "boosting", "rule"}
+    images = {name for name, contestant in CONTESTANTS.items() if contestant.kind == "image"}
+    assert changed(replace(given, detector=str(second))) == of_default | {"paper"}
+    tuned = replace(OPTIONS.default, pretraining=replace(OPTIONS.default.pretraining, graphs=7))
+    assert changed(replace(given, default=tuned)) == of_default
+    assert changed(replace(given, image_size_px=80)) == images
+    assert changed(replace(given, bootstraps=9, permutations=9, first_folds=1)) == set()
+    before = contestant_key(given, "resnet50")
     file.write_bytes(b"other")
-    with pytest.raises(BadModel, match="other data, settings or weights"):
-        study(tiny_cohort, tmp_path / "run", **ran)
-    study(tiny_cohort, tmp_path / "again", **ran)
-    shutil.copy(finished[0] / "fold_2" / "default" / "model" / "confirm.safetensors", model)
-    with pytest.raises(BadModel, match="other data, settings or weights"):
-        study(tiny_cohort, tmp_path / "again", **ran)
+    assert contestant_key(given, "resnet50") != before
+
+
+def test_answers_of_other_options_are_refused_until_they_are_deleted(finished, tiny_cohort, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(finished[0], run)
+    before, other = numbers(run), {"models": ("constant",), "options": replace(OPTIONS, image_size_px=80)}
+    with pytest.raises(
+        BadModel, match=r"with mobilenetv2 of other settings .* fold_\*/mobilenetv2$"
+    ) as caught:
+        study(tiny_cohort, run, **other)
+    assert "\n" not in str(caught.value) and numbers(run) == before
+    for folder in run.glob("fold_*/mobilenetv2"):
+        shutil.rmtree(folder)
+    result, heard = study(tiny_cohort, run, **other)
+    assert all(kept for _, _, kept in heard.folds) and "mobilenetv2" not in [row.model for row in result.rows]
+    _, heard = study(tiny_cohort, run, models=("mobilenetv2",), options=other["options"])
+    assert heard.folds == [(1, "mobilenetv2", False), (2, "mobilenetv2", False)]
 
 
 def test_what_an_image_network_lacks_is_said_before_anything_is_trained(tiny_cohort, tmp_path, monkeypatch):
@@ -253,14 +275,12 @@ def test_killed_outright_at_ten_random_moments_it_ends_with_the_same_numbers(fin
         assert number < 10
 
 
-def test_other_options_or_data_in_the_same_folder_are_refused(finished, tiny_cohort):
+def test_another_seed_in_the_same_folder_is_refused(finished, tiny_cohort):
     run, _, _ = finished
     before = numbers(run)
-    for other in (replace(OPTIONS, seed=4), replace(OPTIONS, image_size_px=80)):
-        with pytest.raises(BadModel, match="other data, settings or weights") as caught:
-            study(tiny_cohort, run, options=other)
-        assert "\n" not in str(caught.value)
-    assert numbers(run) == before
+    with pytest.raises(BadModel, match="other data, settings or weights") as caught:
+        study(tiny_cohort, run, options=replace(OPTIONS, seed=4))
+    assert "\n" not in str(caught.value) and numbers(run) == before
 
 
 def test_what_cannot_be_studied_is_refused_in_one_line(tiny_cohort, tmp_path):
@@ -311,7 +331,7 @@ def test_the_fine_tuned_row_keeps_the_detector_of_the_weights_it_starts_from(
     assert (made / "confirm.safetensors").read_bytes() == (models[0] / "confirm.safetensors").read_bytes()
     assert "The fine-tuned row keeps the shipped detector" in (tmp_path / "report.html").read_text()
     monkeypatch.setattr("calcigraph.crossval.graph_models.SHIPPED", str(models[1]))
-    with pytest.raises(BadModel, match="other data, settings or weights"):
+    with pytest.raises(BadModel, match="with default-finetuned of other settings or weights"):
         study(tiny_cohort, tmp_path, **ran)
 
 

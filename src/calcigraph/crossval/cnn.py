@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -14,8 +15,16 @@ from calcigraph.io import Case
 from calcigraph.lexicon import DISTRIBUTIONS
 from calcigraph.models.baselines import image_network
 from calcigraph.models.pretrained import load_pretrained
+from calcigraph.provenance import file_digest, fingerprint
 from calcigraph.training.breast_box import CHANNELS, load_images, shrink_dataset
 from calcigraph.training.images import ImageExamples, predict_images, train_image_network
+
+
+def image_key(options: StudyOptions, name: str) -> str:
+    """Return a fingerprint of all that makes an image network but data, folds and seed."""
+    given = file_digest(Path(options.pretrained[name])) if name in options.pretrained else None
+    recipe, breast = asdict(options.image_training), asdict(options.default.breast)
+    return fingerprint(name, options.image_size_px, recipe, breast, given)
 
 
 def answer_by_image(bench: Bench, name: str) -> Float:

@@ -8,11 +8,20 @@ from functools import partial
 
 from calcigraph.crossval.bench import Bench, Float
 from calcigraph.crossval.boosting import answer_by_boosting
-from calcigraph.crossval.cnn import answer_by_image
+from calcigraph.crossval.cnn import answer_by_image, image_key
 from calcigraph.crossval.geometry import DETECTOR
-from calcigraph.crossval.graph_models import answer_by_graph, as_in_paper, by_default, fine_tuned
+from calcigraph.crossval.graph_models import (
+    Recipe,
+    answer_by_graph,
+    as_in_paper,
+    by_default,
+    fine_tuned,
+    graph_key,
+)
+from calcigraph.crossval.options import StudyOptions
 from calcigraph.crossval.rule import answer_by_constant, answer_by_rule
 from calcigraph.errors import BadConfig
+from calcigraph.provenance import fingerprint
 
 
 @dataclass(frozen=True)
@@ -24,30 +33,56 @@ class Contestant:
         kind: `graph`, `image`, `geometry` or `constant`.
         answer: takes the bench of a fold and the contestant's name; returns probabilities (n, 5) of its labelled
             test cases, NaN where there is no answer.
+        key: takes the options and the name; returns a fingerprint of what of the options the answers depend on, next
+            to data, folds, seed and `after`.
         after: contestants whose work it needs.
     """
 
     title: str
     kind: str
     answer: Callable[[Bench, str], Float]
+    key: Callable[[StudyOptions, str], str]
     after: tuple[str, ...] = ()
 
 
+def _graph(title: str, recipe_of: Callable[[StudyOptions], Recipe]) -> Contestant:
+    return Contestant(
+        title, "graph", partial(answer_by_graph, recipe_of=recipe_of), partial(graph_key, recipe_of=recipe_of)
+    )
+
+
+def _image(title: str) -> Contestant:
+    return Contestant(title, "image", answer_by_image, image_key)
+
+
+def _name(_: StudyOptions, name: str) -> str:
+    return name
+
+
 CONTESTANTS: dict[str, Contestant] = {
-    "paper": Contestant("graph, as in the paper", "graph", partial(answer_by_graph, recipe_of=as_in_paper)),
-    "default": Contestant("graph, default", "graph", partial(answer_by_graph, recipe_of=by_default)),
-    "default-finetuned": Contestant(
-        "graph, shipped weights fine-tuned", "graph", partial(answer_by_graph, recipe_of=fine_tuned)
-    ),
-    "resnet50": Contestant("ResNet-50", "image", answer_by_image),
-    "densenet121": Contestant("DenseNet-121", "image", answer_by_image),
-    "mobilenetv2": Contestant("MobileNetV2", "image", answer_by_image),
-    "efficientnet-b7": Contestant("EfficientNet-B7", "image", answer_by_image),
-    "boosting": Contestant("boosting on geometry", "geometry", answer_by_boosting, (DETECTOR,)),
-    "rule": Contestant("rule of thumb", "geometry", answer_by_rule, (DETECTOR,)),
-    "constant": Contestant("constant answer", "constant", answer_by_constant),
+    "paper": _graph("graph, as in the paper", as_in_paper),
+    "default": _graph("graph, default", by_default),
+    "default-finetuned": _graph("graph, shipped weights fine-tuned", fine_tuned),
+    "resnet50": _image("ResNet-50"),
+    "densenet121": _image("DenseNet-121"),
+    "mobilenetv2": _image("MobileNetV2"),
+    "efficientnet-b7": _image("EfficientNet-B7"),
+    "boosting": Contestant("boosting on geometry", "geometry", answer_by_boosting, _name, (DETECTOR,)),
+    "rule": Contestant("rule of thumb", "geometry", answer_by_rule, _name, (DETECTOR,)),
+    "constant": Contestant("constant answer", "constant", answer_by_constant, _name),
 }
 """Name → contestant, in the order of the tables."""
+
+
+def contestant_key(options: StudyOptions, name: str) -> str:
+    """Return a fingerprint of all that decides a contestant's answers but data, folds and seed.
+
+    Raises:
+        BadModel: a model to start from or to keep cannot be read.
+    """
+    contestant = CONTESTANTS[name]
+    before = [contestant_key(options, other) for other in contestant.after]
+    return fingerprint(contestant.key(options, name), before)
 
 
 def line_up(names: Iterable[str]) -> tuple[str, ...]:

@@ -17,10 +17,11 @@ from calcigraph.encode import Encoding
 from calcigraph.io import Case
 from calcigraph.io.tables import write_table
 from calcigraph.models import Networks, predict_logits
-from calcigraph.provenance import weights_digest
+from calcigraph.provenance import fingerprint
 from calcigraph.training import train_model
 from calcigraph.training.candidates import detect_dataset
 from calcigraph.training.model import encode_cases, keep_detector
+from calcigraph.training.run_folder import made_of
 
 SHIPPED = "default"
 """The model whose weights are trained on."""
@@ -89,6 +90,17 @@ class Recipe:
     start: Networks | None = None
 
 
+def graph_key(options: StudyOptions, name: str, *, recipe_of: Callable[[StudyOptions], Recipe]) -> str:
+    """Return a fingerprint of all that makes a graph model but data, folds and seed.
+
+    Raises:
+        BadModel: a model to start from or to keep cannot be read.
+    """
+    recipe = recipe_of(options)
+    given = [] if recipe.kept is None else [recipe.kept[1]]
+    return fingerprint(name, made_of(recipe.config, *given), options.random_deletions)
+
+
 def answer_by_graph(bench: Bench, name: str, *, recipe_of: Callable[[StudyOptions], Recipe]) -> Float:
     """Train a graph model on the fold, answer its test cases (n, 5) and test its saliency by deletion.
 
@@ -152,12 +164,6 @@ def fine_tuned(options: StudyOptions) -> Recipe:
     started = replace(shipped.pretraining, graphs=0)
     config = replace(shipped, seed=options.seed, pretraining=started, graph_training=gently)
     return Recipe(config, (shipped, networks), networks)
-
-
-def given_weights(options: StudyOptions) -> list[str]:
-    """Return digests of the weights that a study does not make itself."""
-    names = (SHIPPED, options.detector) if options.detector else (SHIPPED,)
-    return [weights_digest(find_model(name)) for name in names]
 
 
 def _anew(config: Config, options: StudyOptions) -> Recipe:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
@@ -12,18 +12,17 @@ import tomli_w
 
 from calcigraph.crossval.bench import PREDICTIONS, Bench, StudyReporter
 from calcigraph.crossval.cnn import first_network
-from calcigraph.crossval.contestants import CONTESTANTS, line_up
+from calcigraph.crossval.contestants import CONTESTANTS, contestant_key, line_up
 from calcigraph.crossval.folds import SPLITS_FILE, freeze_folds, leave_out, lone_classes
-from calcigraph.crossval.graph_models import given_weights
 from calcigraph.crossval.options import StudyOptions
 from calcigraph.crossval.page import write_page
 from calcigraph.crossval.results import Study, write_results
-from calcigraph.errors import BadManifest
+from calcigraph.errors import BadManifest, BadModel
 from calcigraph.io import Dataset
 from calcigraph.lexicon import DISTRIBUTIONS, RESEARCH_USE
-from calcigraph.provenance import file_digest, fingerprint
+from calcigraph.provenance import fingerprint
 from calcigraph.training import Workers
-from calcigraph.training.run_folder import claim_folder, read_record, run_key
+from calcigraph.training.run_folder import claim_folder, data_key, read_record
 from calcigraph.training.state import STATE_FILE
 
 
@@ -55,8 +54,8 @@ def run_study(
     Raises:
         BadConfig: no such model, or one that needs what is not installed.
         BadManifest: too few patients, or a data set on which a model cannot be trained.
-        BadModel: `run` holds a study of other data, options or weights to start from, or a file of pretrained
-            weights cannot be used.
+        BadModel: `run` holds a study of other data, folds or seed, or answers of a model that was made with other
+            options or weights; or a file of pretrained weights cannot be used.
     """
     names = line_up(models)
     if not any(case.distribution is not None for case in dataset.cases):
@@ -115,20 +114,33 @@ def _answered(benches: Sequence[Bench]) -> tuple[str, ...]:
 def _claim(
     run: Path, dataset: Dataset, options: StudyOptions, names: Sequence[str]
 ) -> AbstractContextManager[None]:
-    """Note what a study is made of and which models were ever named; refuse to go on with anything else."""
-    settings = _plain(options)
-    files = {name: file_digest(Path(file)) for name, file in options.pretrained.items()}
-    key = fingerprint(
-        run_key(dataset, options.default), settings | {"first_folds": 0}, given_weights(options), files
-    )
-    ever = [name for name in CONTESTANTS if name in {*names, *read_record(run).get("models", ())}]
+    """Note what a study and each model that was ever named is made of; refuse to go on with anything else."""
+    share = options.default.graph_training.validation_share
+    key = fingerprint(data_key(dataset), options.folds, options.seed, share)
+    held = read_record(run)
+    ever = {*names, *held.get("models", ())}
+    made = {name: contestant_key(options, name) for name in CONTESTANTS if name in ever}
+    if held.get("key") == key:
+        _refuse_stale(run, held["models"], made)
     return claim_folder(
         run,
         dataset,
         key,
-        settings=tomli_w.dumps({"models": ever, **settings}),
-        notes={"notice": RESEARCH_USE, "models": ever},
+        settings=tomli_w.dumps({"models": list(made), **_plain(options)}),
+        notes={"notice": RESEARCH_USE, "models": made},
     )
+
+
+def _refuse_stale(run: Path, held: Mapping[str, str], made: Mapping[str, str]) -> None:
+    """Refuse to show answers beside others that were made with other options; those of which nothing is left pass."""
+    stale = [n for n, key in made.items() if held.get(n, key) != key and any(run.glob(f"fold_*/{n}"))]
+    if stale:
+        folders = ", ".join(f"fold_*/{name}" for name in stale)
+        raise BadModel(
+            f"{run} with {', '.join(stale)} of other settings or weights",
+            allowed="the options they were made with",
+            do=f"give those again, choose another --out, or delete {folders}",
+        )
 
 
 def _plain(options: StudyOptions) -> dict[str, Any]:

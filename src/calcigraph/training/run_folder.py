@@ -72,9 +72,18 @@ def run_key(dataset: Dataset, config: Config, *given: Networks) -> str:
 
     Images count by what is in them, so that a run goes on with the same data set elsewhere or simulated again.
     """
-    weights = [[_digest(n.confirm), _digest(n.describe), _digest(n.distribution)] for n in given] or ""
-    cases = [_stamp(dataset, case) for case in dataset.cases]
-    return fingerprint(to_toml(config), cases, weights, versions()["calcigraph"])
+    return fingerprint(made_of(config, *given), data_key(dataset))
+
+
+def data_key(dataset: Dataset) -> str:
+    """Return a fingerprint of a data set's images, truth and manifest, and of the version that reads them."""
+    return fingerprint([_stamp(dataset, case) for case in dataset.cases], versions()["calcigraph"])
+
+
+def made_of(config: Config, *given: Networks) -> str:
+    """Return a fingerprint of settings and of networks that are given."""
+    weights = [[_digest(n.confirm), _digest(n.describe), _digest(n.distribution)] for n in given]
+    return fingerprint(to_toml(config), weights)
 
 
 def _digest(network: nn.Module) -> list[float]:
