@@ -31,7 +31,7 @@ from calcigraph.metrics import (
     multiclass_auc,
 )
 from calcigraph.pipeline import Pipeline
-from calcigraph.prevalence import PREVALENCE
+from calcigraph.prevalence import shares_of
 
 SHOWN = {
     "accuracy": "accuracy",
@@ -57,8 +57,7 @@ def labelled(folder: Path, data: Path) -> pd.DataFrame:
 
 def expecting_equally(given: np.ndarray, config: Config) -> np.ndarray:
     """Take the expected frequencies out of probabilities (n, 5) again (`prevalence.expect`)."""
-    shares = np.array([PREVALENCE[config.prevalence][name] for name in DISTRIBUTIONS])
-    equal = given / shares**config.prevalence_weight
+    equal = given / shares_of(config.prevalence) ** config.prevalence_weight
     return equal / equal.sum(axis=1, keepdims=True)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -121,6 +121,9 @@ class HandMadePipeline:
     config: Config = field(default_factory=Config)
     asked: list[str] = field(default_factory=list)
     fails_on: dict[str, BaseException] = field(default_factory=dict)
+
+    def expecting(self, prevalence: str) -> HandMadePipeline:
+        return replace(self, config=replace(self.config, prevalence=prevalence))
 
     def predict(self, image: Mammogram) -> Prediction:
         self.asked.append(image.image_id)

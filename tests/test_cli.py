@@ -199,6 +199,14 @@ main()
         assert process.stderr.read().count("\n") == 1
 
 
+def test_a_prevalence_is_expected_and_another_one_is_predicted_anew(shell, image, tmp_path):
+    call = ("predict", image, "--out", tmp_path / "out", "--spacing", "0.5", "--prevalence")
+    for given, asked in (("equal", 1), ("1,1,1,1,6", 2), ("1,1,1,1,6", 2)):
+        assert shell(*call, given)[0] == 0 and len(shell.pipeline.asked) == asked
+    code, _, err = shell(*call, "often")
+    assert code == 2 and err.startswith("error: prevalence 'often'; allowed: equal") and err.count("\n") == 1
+
+
 def test_check(shell, image, tmp_path):
     cases = [
         Case("one", "p1", Path(image.name), distribution=Distribution.LINEAR, spacing_mm=0.5),

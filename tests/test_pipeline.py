@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from calcigraph.config import default, paper
+from calcigraph.errors import BadConfig
 from calcigraph.io import read_dataset
 from calcigraph.lexicon import DISTRIBUTIONS
 from calcigraph.models import build_networks
@@ -101,6 +102,24 @@ def test_probabilities_follow_the_prevalence(image):
     for one in DISTRIBUTIONS:
         ratio = (met[one] / met["grouped"]) / (equal[one] / equal["grouped"])
         assert ratio == pytest.approx(PREVALENCE["cbis-ddsm"][one] / PREVALENCE["cbis-ddsm"]["grouped"])
+
+
+def test_a_pipeline_can_expect_another_population(image):
+    equal = pipeline()
+    met = equal.expecting("cbis-ddsm")
+    assert met.predict(image).probabilities == pipeline(prevalence="cbis-ddsm").predict(image).probabilities
+    assert met.expecting("3,3,3,3,3").predict(image).probabilities == pytest.approx(
+        equal.predict(image).probabilities
+    )
+
+
+@pytest.mark.parametrize(
+    "wrong", ["", "ddsm", "1,2,3,4", "1,2,3,4,0", "1,2,3,4,-5", "1,2,3,4,nan", "1,2,3,4,inf"]
+)
+def test_a_prevalence_that_is_none_is_refused(wrong):
+    with pytest.raises(BadConfig, match="equal, cbis-ddsm, or five numbers above 0") as caught:
+        pipeline().expecting(wrong)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", CONFIGS)

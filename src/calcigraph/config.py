@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 
 from calcigraph.errors import BadConfig
-from calcigraph.prevalence import PREVALENCE
+from calcigraph.prevalence import shares_of
 
 READOUTS = ("flatten", "members")
 
@@ -154,7 +154,7 @@ class Config:
     preset: str = "default"
     seed: int = 0
     prevalence: str = "cbis-ddsm"
-    """How frequent `predict` expects each distribution to be (`prevalence.PREVALENCE`)."""
+    """How frequent `predict` expects each distribution to be: `equal`, `cbis-ddsm` or five shares, as "2,8,66,8,16"."""
     prevalence_weight: float = 0.5
     """0: all equally; 1: as frequent as that; between, a compromise for a population that is not known."""
     breast: BreastConfig = field(default_factory=BreastConfig)
@@ -189,7 +189,7 @@ class Config:
         require(self.network.output in ("sigmoid", "softmax"), "network.output", "sigmoid or softmax")
         require(self.graph.neighbours >= 1, "graph.neighbours", "1 or more")
         require(self.network.convolutions >= 1, "network.convolutions", "1 or more")
-        require(self.prevalence in PREVALENCE, "prevalence", ", ".join(PREVALENCE))
+        shares_of(self.prevalence)
         require(0 <= self.prevalence_weight <= 1, "prevalence_weight", "0 to 1")
         require(self.confirm.members >= 1, "confirm.members", "1 or more")
         require(0 <= self.confirm.threshold <= 1, "confirm.threshold", "0 to 1")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +59,17 @@ class Pipeline:
         for network in (networks.confirm, networks.describe, networks.distribution):
             network.to(device).eval()
         return cls(config, networks, temperature, str(name_or_folder), device, load_ranges(folder))
+
+    def expecting(self, prevalence: str) -> Pipeline:
+        """Return this pipeline for a population in which the distributions are as frequent as is said.
+
+        Args:
+            prevalence: `equal`, `cbis-ddsm` or five shares (`prevalence.shares_of`).
+
+        Raises:
+            BadConfig: none of these.
+        """
+        return replace(self, config=replace(self.config, prevalence=prevalence, prevalence_weight=1.0))
 
     def predict(self, mammogram: Mammogram) -> Prediction:
         """Find the calcifications of one view, name their distribution and say which of them decided it.

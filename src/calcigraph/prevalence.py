@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
-from calcigraph.lexicon import Distribution
+from calcigraph.errors import BadConfig
+from calcigraph.lexicon import DISTRIBUTIONS, Distribution
 
 PREVALENCE: dict[str, dict[Distribution, float]] = {
     "equal": dict.fromkeys(Distribution, 0.2),
@@ -21,6 +23,34 @@ PREVALENCE: dict[str, dict[Distribution, float]] = {
 """Name → shares. CBIS-DDSM (Lee et al., Scientific Data 2017): calcification lesions with a single descriptor."""
 
 
+def shares_of(prevalence: str) -> NDArray[np.float64]:
+    """Return the shares of the five distributions, (5,), above 0 and adding up to 1.
+
+    Args:
+        prevalence: a name in `PREVALENCE`, or five numbers with commas, in the order of `lexicon.DISTRIBUTIONS`;
+            counts will do.
+
+    Raises:
+        BadConfig: neither.
+
+    >>> shares_of("1,2,4,2,1").tolist()
+    [0.1, 0.2, 0.4, 0.2, 0.1]
+    """
+    if prevalence in PREVALENCE:
+        return np.array([PREVALENCE[prevalence][name] for name in DISTRIBUTIONS])
+    try:
+        shares = np.array([float(number) for number in prevalence.split(",")])
+    except ValueError:
+        shares = np.zeros(0)
+    if shares.shape != (len(DISTRIBUTIONS),) or not (np.isfinite(shares) & (shares > 0)).all():
+        raise BadConfig(
+            f"prevalence {prevalence!r}",
+            allowed=f"{', '.join(PREVALENCE)}, or five numbers above 0 ({', '.join(DISTRIBUTIONS)})",
+            do="write it as one of these, such as 2,8,66,8,16",
+        )
+    return shares / shares.sum()
+
+
 def expect(
     probabilities: Mapping[Distribution, float], *, prevalence: str, weight: float
 ) -> dict[Distribution, float]:
@@ -30,13 +60,12 @@ def expect(
 
     Args:
         probabilities: of the five distributions, adding up to 1.
-        prevalence: a name in `PREVALENCE`.
+        prevalence: as `shares_of` takes it.
         weight: 0 (equal shares) to 1 (those shares); between, a compromise for a population that is not known.
 
     >>> equal = dict.fromkeys(Distribution, 0.2)
     >>> round(expect(equal, prevalence="cbis-ddsm", weight=1.0)[Distribution.GROUPED], 3)
     0.672
     """
-    shares = np.array([PREVALENCE[prevalence][name] for name in Distribution])
-    p = np.array([probabilities[name] for name in Distribution]) * shares**weight
-    return dict(zip(Distribution, (p / p.sum()).tolist(), strict=True))
+    p = np.array([probabilities[name] for name in DISTRIBUTIONS]) * shares_of(prevalence) ** weight
+    return dict(zip(DISTRIBUTIONS, (p / p.sum()).tolist(), strict=True))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from calcigraph.cli.terminal import SOME_FAILED, app, check_device, count, progress
+from calcigraph.cli.terminal import SOME_FAILED, Prevalence, app, check_device, count, progress
 from calcigraph.errors import BadConfig
 from calcigraph.lexicon import RESEARCH_USE
 
@@ -29,6 +29,7 @@ def evaluate(
         Path, typer.Argument(metavar="DATASET", help="A data set's folder.", show_default=False)
     ],
     out: Annotated[Path, typer.Option(help="Folder for the results.")],
+    prevalence: Prevalence = None,
     seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N or mps.")] = "cpu",
 ) -> None:
@@ -49,6 +50,8 @@ def evaluate(
     prepare_folder(out)
     folder = Path(model) / "model"
     pipeline = Pipeline.from_pretrained(folder if folder.is_dir() else model, device=device)
+    if prevalence is not None:
+        pipeline = pipeline.expecting(prevalence)
     with progress(len(data)) as move:
         result = evaluate_model(
             pipeline, data, out, seed=seed, report=lambda done, total: move(done, "images")

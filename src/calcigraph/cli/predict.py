@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from calcigraph.cli.terminal import NOTHING_PROCESSED, Interrupted, app, check_device, count, progress
+from calcigraph.cli.terminal import (
+    NOTHING_PROCESSED,
+    Interrupted,
+    Prevalence,
+    app,
+    check_device,
+    count,
+    progress,
+)
 from calcigraph.lexicon import RESEARCH_USE
 
 if TYPE_CHECKING:
@@ -34,6 +42,7 @@ def predict(
         float | None, typer.Option(metavar="MM", help="Pixel pitch in mm of files that state none.")
     ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N or mps.")] = "cpu",
+    prevalence: Prevalence = None,
     candidates: Annotated[bool, typer.Option("--candidates", help="Also write every candidate.")] = False,
 ) -> None:
     """Find calcifications and their distribution.
@@ -59,6 +68,8 @@ def predict(
     from calcigraph.pipeline import Pipeline
 
     pipeline = Pipeline.from_pretrained(model, device=device)
+    if prevalence is not None:
+        pipeline = pipeline.expecting(prevalence)
     model_seconds = time.perf_counter() - start
     done = itertools.count(1)
     try:

@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -25,6 +25,15 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+
+Prevalence = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME|SHARES",
+        help="How often diffuse, regional, grouped, linear and segmental are met where the images come from: five "
+        "shares, as 2,8,66,8,16, `equal` or `cbis-ddsm`. By default as the model's settings say.",
+    ),
+]
 
 
 class Interrupted(Exception):  # noqa: N818
