@@ -114,7 +114,8 @@ def test_a_pipeline_can_expect_another_population(image):
 
 
 @pytest.mark.parametrize(
-    "wrong", ["", "ddsm", "1,2,3,4", "1,2,3,4,0", "1,2,3,4,-5", "1,2,3,4,nan", "1,2,3,4,inf"]
+    "wrong",
+    ["", "ddsm", "1,2,3,4", "1,2,3,4,0", "1,2,3,4,-5", "1,2,3,4,nan", "1,2,3,4,inf"],
 )
 def test_a_prevalence_that_is_none_is_refused(wrong):
     with pytest.raises(BadConfig, match="equal, cbis-ddsm, or five numbers above 0") as caught:

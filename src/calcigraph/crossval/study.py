@@ -121,7 +121,7 @@ def _claim(
     ever = {*names, *held.get("models", ())}
     made = {name: contestant_key(options, name) for name in CONTESTANTS if name in ever}
     if held.get("key") == key:
-        _refuse_stale(run, held["models"], made)
+        _refuse_stale(run, held.get("models", {}), made)
     return claim_folder(
         run,
         dataset,
