@@ -7,6 +7,7 @@ WEIGHTS := build/weights
 SCORES := build/scores
 STUDY := docs/study
 BUDGET := --models all --config benchmarks/study_paper.toml --image-size 128 --image-epochs 15 --batch 16
+FINER := --models mobilenetv2,densenet121,resnet50 --first-folds 1 --image-size 256 --image-epochs 15 --batch 16
 
 .PHONY: demo test check-long weights scores study calibration semireal realism benchmarks lock clean
 
@@ -46,7 +47,8 @@ endif
 study: $(READY)  ## the paper's study on two cohorts: a day or so; resumes after being killed; docs/study
 	$(BIN)/pip install --quiet -c requirements.lock --editable '.[baselines,train]'
 	$(BIN)/calcigraph simulate --out build/study/twin --cohort twin --acquisition digital --spacing 0.085 --seed 1
-	$(BIN)/calcigraph crossval build/study/twin --out $(STUDY)/twin $(BUDGET)
+	$(BIN)/calcigraph crossval build/study/twin --out $(STUDY)/twin-256 $(FINER)
+	$(BIN)/calcigraph crossval build/study/twin --out $(STUDY)/twin $(BUDGET) --beside $(STUDY)/twin-256
 ifdef CALCIGRAPH_DATA
 	$(BIN)/calcigraph simulate --out build/study/semi-real --seed 9002 --acquisition digital \
 		--outlines $(CALCIGRAPH_DATA)/ddsm_outlines/outlines.json

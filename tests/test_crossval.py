@@ -275,6 +275,42 @@ def test_killed_outright_at_ten_random_moments_it_ends_with_the_same_numbers(fin
         assert number < 10
 
 
+def test_a_study_at_another_size_stands_beside(finished, tiny_cohort, tmp_path):
+    run, result, _ = finished
+    options = replace(OPTIONS, image_size_px=96, first_folds=1)
+    here, _ = study(tiny_cohort, tmp_path, models=("mobilenetv2", "constant"), options=options, beside=(run,))
+    (each,) = here.beside
+    answers = {
+        at: pd.read_csv(at / "predictions.csv").query("model == 'mobilenetv2'") for at in (tmp_path, run)
+    }
+    own, other = answers.values()
+    assert (each.model, each.image_size_px, each.epochs) == ("mobilenetv2", 64, 2)
+    assert each.images == len(own) == (other["fold"] == 1).sum() < len(other)
+    other = other.set_index("image_id").loc[own["image_id"]]
+    judged = [scores(labels(table), probabilities(table)).macro_auc for table in (own, other)]
+    assert [each.here.value, each.there.value] == pytest.approx(judged)
+    assert each.gain.value == pytest.approx(judged[1] - judged[0])
+    assert each.gain.low <= each.gain.value <= each.gain.high
+    assert "64 × 64" in (tmp_path / "report.html").read_text() and not result.beside
+    assert json.loads((tmp_path / "metrics.json").read_text())["beside"][0]["images"] == each.images
+
+
+def test_what_cannot_stand_beside_is_refused_before_anything_is_trained(finished, tiny_cohort, tmp_path):
+    run, _, _ = finished
+    unfinished = tmp_path / "unfinished"
+    unfinished.mkdir()
+    (unfinished / "run.json").write_bytes((run / "run.json").read_bytes())
+    for folder, options in (
+        (tmp_path / "nothing", OPTIONS),
+        (unfinished, OPTIONS),
+        (run, replace(OPTIONS, seed=4)),
+    ):
+        heard = HeardStudy()
+        with pytest.raises(BadModel) as caught:
+            study(tiny_cohort, tmp_path / "here", options=options, heard=heard, beside=(folder,))
+        assert "allowed:" in str(caught.value) and "\n" not in str(caught.value) and not heard.words
+
+
 def test_another_seed_in_the_same_folder_is_refused(finished, tiny_cohort):
     run, _, _ = finished
     before = numbers(run)

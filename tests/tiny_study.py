@@ -54,12 +54,16 @@ def study(
     models: tuple[str, ...] = MODELS,
     options: StudyOptions = OPTIONS,
     workers: Workers | None = None,
+    beside: tuple[Path, ...] = (),
 ) -> tuple[Study, HeardStudy]:
     """Run it in this process."""
     heard = heard or HeardStudy()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("calcigraph.training.candidates.ProcessPoolExecutor", InlinePool)
-        return run_study(read_dataset(cohort), models, options, run, workers=workers, reporter=heard), heard
+        result = run_study(
+            read_dataset(cohort), models, options, run, workers=workers, beside=beside, reporter=heard
+        )
+        return result, heard
 
 
 if __name__ == "__main__":

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from calcigraph.lexicon import DISTRIBUTIONS
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 Labels = NDArray[np.int64]
 Float = NDArray[np.float64]
@@ -158,7 +162,7 @@ def bootstrap(
     seed: int,
     repeats: int = 1000,
     level: float = 0.95,
-    judge: Callable[[Labels, Float], Scores] = scores,
+    judge: Callable[[Labels, Float], DataclassInstance] = scores,
 ) -> dict[str, Interval]:
     """Give every metric a percentile interval, by drawing patients with replacement.
 
@@ -169,10 +173,10 @@ def bootstrap(
         seed: of the draws.
         repeats: draws.
         level: of the interval.
-        judge: what is computed on each draw.
+        judge: what is computed on each draw, a dataclass of numbers.
 
     Returns:
-        Interval by name of the field of `Scores`; repeats in which a metric is undefined are left out of it.
+        Interval by name of the field of what `judge` gives; repeats in which a metric is undefined are left out of it.
     """
     _, patient = np.unique(np.asarray(patients, dtype=str), return_inverse=True)
     members = [np.flatnonzero(patient == each) for each in range(patient.max() + 1)]

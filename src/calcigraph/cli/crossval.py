@@ -55,6 +55,13 @@ def crossval(
         list[Path] | None,
         typer.Option(help="TOML file with settings of `default` or `paper`, as its `preset` says."),
     ] = None,
+    beside: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Folder of another study of the same data, folds and seed, say at another --image-size: the page "
+            "shows its image networks beside those of this one."
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N or mps.")] = "cpu",
     devices: Annotated[int, typer.Option(help="Devices that share the training of an image network.")] = 1,
     strategy: Annotated[str, typer.Option(help="How they share it: `ddp`.")] = "ddp",
@@ -92,6 +99,7 @@ def crossval(
             out,
             device=device,
             workers=workers,
+            beside=beside or [],
             reporter=_StudyLines((first_folds or folds) * len(names)),
         )
     except KeyboardInterrupt:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 import pandas as pd
 
 from calcigraph.crossval.bench import PREDICTIONS, Bench
+from calcigraph.crossval.beside import Beside, OtherStudy, set_beside
 from calcigraph.crossval.budget import Budget, budget_of, histories
 from calcigraph.crossval.compare import Comparison, compare_models
 from calcigraph.crossval.contestants import CONTESTANTS
@@ -34,6 +35,7 @@ class Study:
         comparisons: of every pair.
         deletions: graph model → curve of the deletion test.
         budgets: one for each model.
+        beside: image networks in other studies of the same folds.
         figures: names of the files in `figures/`.
     """
 
@@ -41,6 +43,7 @@ class Study:
     comparisons: tuple[Comparison, ...]
     deletions: dict[str, pd.DataFrame]
     budgets: tuple[Budget, ...]
+    beside: tuple[Beside, ...]
     figures: tuple[str, ...]
 
 
@@ -52,8 +55,16 @@ def gather(benches: Sequence[Bench], models: Sequence[str]) -> dict[str, pd.Data
     }
 
 
-def write_results(benches: Sequence[Bench], models: Sequence[str]) -> Study:
-    """Judge all answers and write predictions.csv, metrics.json, figures and card; the page is `page.write_page`."""
+def write_results(
+    benches: Sequence[Bench], models: Sequence[str], *, others: Sequence[OtherStudy] = ()
+) -> Study:
+    """Judge all answers and write predictions.csv, metrics.json, figures and card; the page is `page.write_page`.
+
+    Args:
+        benches: of the folds.
+        models: that have answered all of them.
+        others: studies to set beside.
+    """
     run, options = benches[0].run, benches[0].options
     answers = gather(benches, models)
     write_table(run / PREDICTIONS, pd.concat(answers.values(), ignore_index=True))
@@ -75,6 +86,7 @@ def write_results(benches: Sequence[Bench], models: Sequence[str]) -> Study:
         comparisons=tuple(comparisons),
         deletions={model: curve for model, curve in deletions.items() if len(curve)},
         budgets=tuple(budget_of(benches, model) for model in models),
+        beside=tuple(set_beside(answers, others, options)),
         figures=(),
     )
     write_text(run / METRICS_FILE, to_json(_numbers(study, benches)))
@@ -97,6 +109,7 @@ def _numbers(study: Study, benches: Sequence[Bench]) -> dict[str, object]:
         "protocol": f"{len(benches)} folds by patient; pooled: out-of-fold answers, 95 % bootstrap by patient",
         "models": [asdict(row) for row in study.rows],
         "comparisons": [asdict(each) for each in study.comparisons],
+        "beside": [asdict(each) for each in study.beside],
         "deletion": {model: curve.to_dict("list") for model, curve in study.deletions.items()},
         "paper, another data set": [asdict(row) for row in PAPER_TABLE],
     }

@@ -11,6 +11,7 @@ from typing import Any
 import tomli_w
 
 from calcigraph.crossval.bench import PREDICTIONS, Bench, StudyReporter
+from calcigraph.crossval.beside import read_other
 from calcigraph.crossval.cnn import first_network
 from calcigraph.crossval.contestants import CONTESTANTS, contestant_key, line_up
 from calcigraph.crossval.folds import SPLITS_FILE, freeze_folds, leave_out, lone_classes
@@ -34,6 +35,7 @@ def run_study(
     *,
     device: str = "cpu",
     workers: Workers | None = None,
+    beside: Sequence[Path] = (),
     reporter: StudyReporter,
 ) -> Study:
     """Cross-validate models on a data set; a killed study goes on when called again.
@@ -49,13 +51,14 @@ def run_study(
         run: folder for everything.
         device: where to train.
         workers: devices that share the training of an image network.
+        beside: folders of studies of the same folds, whose image networks the page shows beside those of this one.
         reporter: hears of the progress.
 
     Raises:
         BadConfig: no such model, or one that needs what is not installed.
         BadManifest: too few patients, or a data set on which a model cannot be trained.
         BadModel: `run` holds a study of other data, folds or seed, or answers of a model that was made with other
-            options or weights; or a file of pretrained weights cannot be used.
+            options or weights; a file of pretrained weights or a folder of `beside` cannot be used.
     """
     names = line_up(models)
     if not any(case.distribution is not None for case in dataset.cases):
@@ -69,7 +72,9 @@ def run_study(
         workers.require()
         for name in images:
             first_network(name, options)
-    with _claim(run, dataset, options, names):
+    key = study_key(dataset, options)
+    others = [read_other(folder, key=key) for folder in beside]
+    with _claim(run, dataset, options, names, key=key):
         lone = lone_classes(dataset.cases)
         dataset = leave_out(dataset, lone)
         folds = freeze_folds(
@@ -87,7 +92,7 @@ def run_study(
             for name in names:
                 answer_fold(bench, name)
         shown = [bench for bench in benches if bench.labelled("test")]
-        study = write_results(shown, _answered(shown))
+        study = write_results(shown, _answered(shown), others=others)
         write_page(shown, study, left_out=lone)
     return study
 
@@ -111,12 +116,16 @@ def _answered(benches: Sequence[Bench]) -> tuple[str, ...]:
     )
 
 
+def study_key(dataset: Dataset, options: StudyOptions) -> str:
+    """Return a fingerprint of all that every model of a study shares: data, folds and seed."""
+    share = options.default.graph_training.validation_share
+    return fingerprint(data_key(dataset), options.folds, options.seed, share)
+
+
 def _claim(
-    run: Path, dataset: Dataset, options: StudyOptions, names: Sequence[str]
+    run: Path, dataset: Dataset, options: StudyOptions, names: Sequence[str], *, key: str
 ) -> AbstractContextManager[None]:
     """Note what a study and each model that was ever named is made of; refuse to go on with anything else."""
-    share = options.default.graph_training.validation_share
-    key = fingerprint(data_key(dataset), options.folds, options.seed, share)
     held = read_record(run)
     ever = {*names, *held.get("models", ())}
     made = {name: contestant_key(options, name) for name in CONTESTANTS if name in ever}

@@ -33,7 +33,7 @@ def write_card(
             f"- It took {minutes:.0f} minutes with {torch.get_num_threads()} thread(s), without the simulation.",
             f"- Seed {config.seed}; every setting is in `config.toml`.",
             f"- Candidates are kept from a probability of {config.confirm.threshold:g}; a detector trained here lets",
-            f"  {PASSING_PER_CM2:g} false ones per cm² of breast pass on held-out images, a kept one is as it was.",
+            f"  {PASSING_PER_CM2:g} false marks per cm² of breast pass on held-out images, a kept one is as it was.",
             f"- Temperature of the distribution's logits: {temperature:.3f}.",
             "",
             "## Held-out patients",

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from calcigraph.config import Config
 from calcigraph.detect.matching import Label
-from calcigraph.encode import confirm_candidates
+from calcigraph.encode import confirm_candidates, select_nodes
 from calcigraph.io import Case
 from calcigraph.models import Networks
 from calcigraph.training.candidates import load_image, load_windows
@@ -25,11 +25,12 @@ RANDOM_FALSE = 60
 """... and so many of the others. More of the hardest make the networks better on simulated images and worse on real
 ones (docs/LOG.md)."""
 
-PASSING_PER_CM2 = 0.02
-"""False candidates per cm² of breast that the threshold lets pass on held-out images."""
+PASSING_PER_CM2 = 0.025
+"""False marks per cm² of breast that the threshold lets pass on held-out images: enough for lesions of few marks to be
+named, few enough for normal breasts to show no group (docs/LOG.md)."""
 
 TRUE_SHARE = 0.25
-"""Least share of the true candidates that pass there."""
+"""Least share of the true marks that pass there."""
 
 
 @dataclass(frozen=True)
@@ -120,21 +121,28 @@ def _choose(labels: NDArray[np.int8], rng: np.random.Generator) -> NDArray[np.in
 def choose_threshold(networks: Networks, cases: Sequence[Case], road: Road) -> float:
     """Return the probability from which candidates are kept.
 
-    `PASSING_PER_CM2` false ones pass on these images, or more where otherwise less than `TRUE_SHARE` of the true
-    ones would: a weak detector still has to give the graph its nodes.
+    `PASSING_PER_CM2` false marks pass on these images, or more where otherwise less than `TRUE_SHARE` of the true
+    ones would: a weak detector still has to give the graph its nodes. A mark is what would be a node.
     """
-    beliefs, labels, area_cm2 = [], [], 0.0
+    config, beliefs, labels, area_cm2 = road.config, [], [], 0.0
+    every = replace(config.confirm, threshold=0.0)
     for number, case in enumerate(cases, start=1):
         image = load_image(road.candidates, case)
-        beliefs.append(confirm_candidates(image.candidates, road.config, networks, device=road.device))
-        labels.append(image.labels)
+        belief = confirm_candidates(image.candidates, config, networks, device=road.device)
+        marks = select_nodes(image.candidates.table.assign(probability=belief), every)
+        beliefs.append(belief[marks])
+        labels.append(image.labels[marks])
         area_cm2 += image.breast.area_cm2
         road.reporter.stage("threshold", number, len(cases))
-    belief, label = np.concatenate(beliefs), np.concatenate(labels)
+    return _threshold(np.concatenate(beliefs), np.concatenate(labels), area_cm2)
+
+
+def _threshold(belief: NDArray[np.float64], label: NDArray[np.int8], area_cm2: float) -> float:
+    """Return the threshold for marks (n,) in so many cm² of breast; 0.5 where all false ones may pass."""
     true, false = belief[label == Label.TRUE], np.sort(belief[label == Label.FALSE])[::-1]
     allowed = round(PASSING_PER_CM2 * area_cm2)
     if not len(true) or len(false) <= allowed:
         return 0.5
-    strict = np.ceil(false[allowed] * 1e4) / 1e4
+    strict = (np.floor(false[allowed] * 1e4) + 1) / 1e4
     lenient = np.floor(np.quantile(true, 1 - TRUE_SHARE) * 1e4) / 1e4
     return float(min(strict, lenient))

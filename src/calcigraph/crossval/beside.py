@@ -1,0 +1,126 @@
+"""Another study of the same folds beside this one: what a higher resolution or a larger budget changes."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from calcigraph.checkpoint import CONFIG_FILE
+from calcigraph.crossval.bench import PREDICTIONS, PROBABILITIES, Float
+from calcigraph.crossval.compare import macro_auc
+from calcigraph.crossval.contestants import CONTESTANTS
+from calcigraph.crossval.options import StudyOptions
+from calcigraph.crossval.table import labels, probabilities
+from calcigraph.errors import BadModel
+from calcigraph.io.tables import read_table
+from calcigraph.metrics import Interval, Labels, bootstrap
+from calcigraph.training.run_folder import read_record
+
+
+@dataclass(frozen=True)
+class OtherStudy:
+    """What is shown of another study.
+
+    Attributes:
+        image_size_px: side of what its image networks saw.
+        epochs: of their training.
+        answers: image network → its out-of-fold answers.
+    """
+
+    image_size_px: int
+    epochs: int
+    answers: dict[str, pd.DataFrame]
+
+
+@dataclass(frozen=True)
+class Beside:
+    """An image network in this study and in another one, on the images that both answered.
+
+    Attributes:
+        model: its name.
+        image_size_px, epochs: in the other study.
+        images: that both answered.
+        here, there, gain: macro AUC of this study, of the other, and there less here.
+    """
+
+    model: str
+    image_size_px: int
+    epochs: int
+    images: int
+    here: Interval
+    there: Interval
+    gain: Interval
+
+
+@dataclass(frozen=True)
+class _Pair:
+    here: float
+    there: float
+    gain: float
+
+
+def read_other(run: Path, *, key: str) -> OtherStudy:
+    """Read a finished study.
+
+    Args:
+        run: its folder.
+        key: of this study; the other must have the same.
+
+    Raises:
+        BadModel: no study there, or one of other data, folds or seed.
+    """
+    if read_record(run).get("key") != key:
+        raise BadModel(
+            f"{run} as a study to stand beside",
+            allowed="the folder of a study of the same data, folds and seed",
+            do="give another folder",
+        )
+    try:
+        settings = tomllib.loads((run / CONFIG_FILE).read_text(encoding="utf-8"))
+        table = read_table(run / PREDICTIONS)
+        answers = {str(name): part for name, part in table.groupby("model")}
+        images = {name: part for name, part in answers.items() if CONTESTANTS[name].kind == "image"}
+        return OtherStudy(settings["image_size_px"], settings["image_training"]["epochs"], images)
+    except (OSError, ValueError, KeyError) as error:
+        raise BadModel(
+            f"{run} without a readable {CONFIG_FILE} or {PREDICTIONS} ({error!r})",
+            allowed="the folder of a study that has ended",
+            do="let it end, or give another folder",
+        ) from None
+
+
+def set_beside(
+    answers: Mapping[str, pd.DataFrame], others: Sequence[OtherStudy], options: StudyOptions
+) -> list[Beside]:
+    """Compare every image network with itself in other studies, on the images that both answered."""
+    found = []
+    for other in others:
+        for model, there in other.answers.items():
+            if model in answers:
+                both = answers[model].merge(there, on="image_id", suffixes=("", "_there"))
+                found.append(_compare(model, both, other, options))
+    return found
+
+
+def _compare(model: str, both: pd.DataFrame, other: OtherStudy, options: StudyOptions) -> Beside:
+    theirs = both[[f"{name}_there" for name in PROBABILITIES]].to_numpy(np.float64)
+    half = len(PROBABILITIES)
+
+    def judge(y: Labels, side_by_side: Float) -> _Pair:
+        here, there = macro_auc(y, side_by_side[:, :half]), macro_auc(y, side_by_side[:, half:])
+        return _Pair(here, there, there - here)
+
+    intervals = bootstrap(
+        labels(both),
+        np.hstack([probabilities(both), theirs]),
+        list(both["patient_id"]),
+        seed=options.seed,
+        repeats=options.bootstraps,
+        judge=judge,
+    )
+    return Beside(model, other.image_size_px, other.epochs, len(both), **intervals)
