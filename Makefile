@@ -6,8 +6,9 @@ READY := $(VENV)/.ready
 WEIGHTS := build/weights
 SCORES := build/scores
 STUDY := docs/study
-BUDGET := --models all --config benchmarks/study_paper.toml --image-size 128 --image-epochs 15 --batch 16
-FINER := --models mobilenetv2,densenet121,resnet50 --first-folds 1 --image-size 256 --image-epochs 15 --batch 16
+IMAGES := --image-epochs 15 --batch 16
+BUDGET := --models all --config benchmarks/study_paper.toml --image-size 128 $(IMAGES)
+FINER := --models mobilenetv2,densenet121,resnet50 --first-folds 1 --image-size 256 $(IMAGES)
 
 .PHONY: demo test check-long weights scores study calibration semireal realism benchmarks lock clean
 

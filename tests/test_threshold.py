@@ -30,12 +30,11 @@ def choose(monkeypatch):
     """Choose the threshold on images as `image` makes them."""
     monkeypatch.setattr(detector, "load_image", lambda _, case: case)
     monkeypatch.setattr(detector, "confirm_candidates", lambda candidates, *_, **__: candidates.belief)
-    told = []
     road = SimpleNamespace(
         config=default(),
         candidates=None,
         device="cpu",
-        reporter=SimpleNamespace(stage=lambda *n: told.append(n)),
+        reporter=SimpleNamespace(stage=lambda *_: None),
     )
     return lambda *images: detector.choose_threshold(None, images, road)
 
