@@ -80,4 +80,4 @@ $(READY): pyproject.toml requirements.lock
 	touch $@
 
 clean:
-	rm -rf $(VENV) build demo_report
+	rm -rf $(VENV) build demo_report demo_scores

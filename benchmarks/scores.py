@@ -23,6 +23,7 @@ from calcigraph.io import read_dataset
 from calcigraph.io.tables import read_table
 from calcigraph.lexicon import DISTRIBUTIONS, RESEARCH_USE, Distribution
 from calcigraph.metrics import (
+    EQUAL,
     Interval,
     bootstrap,
     calibration_error,
@@ -64,14 +65,11 @@ def expecting_equally(given: np.ndarray, config: Config) -> np.ndarray:
 def distribution_table(table: pd.DataFrame, config: Config) -> list[str]:
     labels = np.array([Distribution(name).place for name in table["truth"]])
     given, patients = table[[f"p_{name}" for name in DISTRIBUTIONS]].to_numpy(np.float64), table["patient_id"]
-    equal = np.full(len(DISTRIBUTIONS), 1 / len(DISTRIBUTIONS))
     breasts = (patients + " " + table["side"] + " " + table["truth"]).tolist()
     first, fused = fuse_views(given, breasts)
-    views = bootstrap(labels, fill_unanswered(given, equal), patients.tolist(), seed=0)
-    both = bootstrap(labels[first], fill_unanswered(fused, equal), patients.iloc[first].tolist(), seed=0)
-    level = bootstrap(
-        labels, fill_unanswered(expecting_equally(given, config), equal), patients.tolist(), seed=0
-    )
+    views = bootstrap(labels, given, patients.tolist(), seed=0)
+    both = bootstrap(labels[first], fused, patients.iloc[first].tolist(), seed=0)
+    level = bootstrap(labels, expecting_equally(given, config), patients.tolist(), seed=0)
     constant = asdict(constant_answer(labels))
     lines = [
         f"| | one view (n = {len(labels)}) | … expecting all five equally often | CC and MLO fused (n = {len(first)}) "
@@ -86,26 +84,23 @@ def distribution_table(table: pd.DataFrame, config: Config) -> list[str]:
     return [
         *lines,
         "",
-        f"{without} views got no answer; they count as five equal probabilities. Macro AUC of breasts, views fused,",
-        f"less that of single views, of the same drawn patients: {gained.value:+.3f} "
-        f"[{gained.low:+.3f}, {gained.high:+.3f}].",
-        *calibration_lines(labels, given, config),
+        f"{without} views got no answer: never right, five equal probabilities to the AUC, no part of the calibration",
+        f"error. {calibration_line(given, config)}",
+        f"Macro AUC of breasts, views fused, less that of single views, of the same drawn patients: "
+        f"{gained.value:+.3f} [{gained.low:+.3f}, {gained.high:+.3f}].",
     ]
 
 
-def calibration_lines(labels: np.ndarray, given: np.ndarray, config: Config) -> list[str]:
-    """Say how honest the probabilities are that were given, and how honest the best of so many could seem."""
-    answered = ~np.isnan(given).any(axis=1)
-    labels, given = labels[answered], given[answered]
-    level = expecting_equally(given, config)
+def calibration_line(given: np.ndarray, config: Config) -> str:
+    """Say how honest the best of so many probabilities could seem."""
+    level = expecting_equally(given[~np.isnan(given).any(axis=1)], config)
     rng = np.random.default_rng(0)
     ideal = [calibration_error(drawn_by(level, rng), level) for _ in range(1000)]
     low, high = np.quantile(ideal, [0.025, 0.975])
-    return [
-        f"Expected calibration error of the {len(labels)} answered views: {calibration_error(labels, given):.3f}, "
-        f"expecting all five equally often {calibration_error(labels, level):.3f}.",
-        f"Were every probability true, as many views would show {np.mean(ideal):.3f} [{low:.3f}, {high:.3f}].",
-    ]
+    return (
+        f"Were every probability true (all five expected equally often), the {len(level)} others would show "
+        f"{np.mean(ideal):.3f} [{low:.3f}, {high:.3f}]."
+    )
 
 
 def drawn_by(probabilities: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -116,9 +111,8 @@ def drawn_by(probabilities: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def fusing_gain(labels: np.ndarray, given: np.ndarray, patients: np.ndarray, breasts: list[str]) -> Interval:
     """Return how far the macro AUC of fused breasts is above that of single views, the same patients drawn."""
-    equal = np.full(len(DISTRIBUTIONS), 1 / len(DISTRIBUTIONS))
     first, fused = fuse_views(given, breasts)
-    views, fused = fill_unanswered(given, equal), fill_unanswered(fused, equal)
+    views, fused = fill_unanswered(given, EQUAL), fill_unanswered(fused, EQUAL)
     rng = np.random.default_rng(0)
     names = np.unique(patients)
     of_views, of_breasts = (
@@ -160,7 +154,19 @@ def section(title: str, folder: Path, data: Path, config: Config) -> list[str]:
     table = labelled(folder, data)
     lines = [f"## {title}", "", f"{about['name']} ({about['source']}). {metrics['protocol']}.", ""]
     lines += [*distribution_table(table, config), "", *confusion_table(table), ""]
-    return [*lines, *detection_lines(metrics), ""]
+    return [*lines, *normal_lines(read_table(folder / "predictions.csv")), *detection_lines(metrics), ""]
+
+
+def normal_lines(table: pd.DataFrame) -> list[str]:
+    """Say how many views without a lesion were given a distribution all the same."""
+    named = table.loc[table["truth"].isna(), "distribution"]
+    if named.empty:
+        return []
+    counts = ", ".join(f"{count} {name}" for name, count in named.value_counts().items())
+    return [
+        f"Of {len(named)} views without a lesion {named.notna().sum()} got an answer ({counts or 'none'}).",
+        "",
+    ]
 
 
 def real_section(rows: list[Row]) -> list[str]:

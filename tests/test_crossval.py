@@ -17,6 +17,7 @@ import pandas as pd
 import pytest
 
 from calcigraph.crossval import run_study
+from calcigraph.crossval.bench import Bench
 from calcigraph.crossval.contestants import CONTESTANTS, contestant_key
 from calcigraph.crossval.table import PAPER_METRICS, labels, probabilities
 from calcigraph.errors import BadConfig, BadManifest, BadModel
@@ -190,6 +191,22 @@ def test_answers_of_other_options_are_refused_until_they_are_deleted(finished, t
     assert all(kept for _, _, kept in heard.folds) and "mobilenetv2" not in [row.model for row in result.rows]
     _, heard = study(tiny_cohort, run, models=("mobilenetv2",), options=other["options"])
     assert heard.folds == [(1, "mobilenetv2", False), (2, "mobilenetv2", False)]
+
+
+def test_nothing_of_deleted_answers_is_taken_for_new_ones(finished, tiny_cohort, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(finished[0], run)
+    wider = replace(OPTIONS.default, breast=replace(OPTIONS.default.breast, tissue_margin_mm=4.0))
+    other = {"models": ("mobilenetv2", "rule"), "options": replace(OPTIONS, default=wider)}
+    with pytest.raises(BadModel, match="of other settings") as caught:
+        study(tiny_cohort, run, **other)
+    named = [part.strip(",") for part in str(caught.value).split() if part.startswith("fold_*/")]
+    assert {name.split("/")[1] for name in named} >= {"default", "boosting", "rule", "mobilenetv2"}
+    for folder in [each for name in named for each in run.glob(name)]:
+        shutil.rmtree(folder)
+    assert not list(run.glob("fold_*/**/geometry.csv"))
+    benches = [Bench(run, None, None, options, "cpu", None, None) for options in (OPTIONS, other["options"])]
+    assert benches[0].images != benches[1].images
 
 
 def test_what_an_image_network_lacks_is_said_before_anything_is_trained(tiny_cohort, tmp_path, monkeypatch):

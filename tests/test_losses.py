@@ -39,11 +39,8 @@ def test_equation_9_word_for_word(gamma):
 @pytest.mark.parametrize("output", ["sigmoid", "softmax"])
 def test_gradients(output):
     logits, y = sample(4)
-    weights = torch.rand(4, dtype=torch.float64)
     logits.requires_grad_()
-    assert torch.autograd.gradcheck(
-        lambda z: focal_loss(z, y, gamma=2.0, output=output, weights=weights), logits
-    )
+    assert torch.autograd.gradcheck(lambda z: focal_loss(z, y, gamma=2.0, output=output), logits)
 
 
 @pytest.mark.parametrize("output", ["sigmoid", "softmax"])
@@ -65,16 +62,6 @@ def test_soft_targets_mix_hard_ones_and_one_hot_equals_classes(output):
     other = (y + 1) % 5
     mixed = focal_loss(logits, 0.3 * one_hot + 0.7 * functional.one_hot(other, 5), gamma=2, output=output)
     torch.testing.assert_close(mixed, 0.3 * hard + 0.7 * focal_loss(logits, other, gamma=2, output=output))
-
-
-def test_weights_average_the_samples():
-    logits, y = sample()
-    weights = torch.zeros(12, dtype=torch.float64)
-    weights[[2, 5]] = torch.tensor([1.0, 3.0], dtype=torch.float64)
-    each = [focal_loss(logits[[i]], y[[i]], gamma=2, output="softmax") for i in (2, 5)]
-    torch.testing.assert_close(
-        focal_loss(logits, y, gamma=2, output="softmax", weights=weights), (each[0] + 3 * each[1]) / 4
-    )
 
 
 def test_no_samples_lose_nothing():

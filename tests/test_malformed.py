@@ -28,7 +28,6 @@ def outcome(path: Path, spacing_mm: float | None = None) -> str:
         mammogram = read_mammogram(path, spacing_mm=spacing_mm)
     except UnreadableImage as error:
         text = str(error)
-        assert text.isprintable() or "\n" not in text
         assert len(text.splitlines()) == 1
         assert "; allowed: " in text
         return text
@@ -89,6 +88,7 @@ def test_damage_of_these_kinds_never_passes(files: dict[str, Path], kind: str) -
         ("no_pixel_data", "without pixel data"),
         ("wrong_frame_huge", "60000 × 60000"),
         ("cut_at_90", "cannot be decoded"),
+        ("compressed_cut_RLE_5", "breaks off before its image"),
         ("deflated_bomb", "more than 256 MiB"),
         ("colour__png", "in colour"),
         ("one_pixel__png", "1 × 1"),

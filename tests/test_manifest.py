@@ -217,6 +217,20 @@ def test_broken_truth(folder: Path, text: str) -> None:
     assert problem.startswith("truth/a.csv: ")
 
 
+def test_truth_outside_of_its_image_is_listed(folder: Path) -> None:
+    write_truth(folder, "a", TRUTH.assign(row_px=[1.5, 5000.0]))
+    assert problems(folder) == []
+    (problem,) = problems(folder, open_images=True)
+    assert problem.startswith("truth/a.csv, row 3: position 5000, 30 outside of the image of ")
+
+
+def test_images_of_sound_rows_are_opened_beside_broken_rows(folder: Path) -> None:
+    (folder / "images" / "b.png").write_bytes(b"no image")
+    rows(folder, "a,p,images/a.png,,,,0.1,", "b,p,images/b.png,,,,0.1,", "d,p,images/none.png,,,,0.1,")
+    listed = problems(folder, open_images=True)
+    assert len(listed) == 2 and "row 4: path" in listed[0] and "b" in listed[1]
+
+
 def test_truth_without_its_image(folder: Path) -> None:
     write_truth(folder, "zz", TRUTH)
     assert problems(folder) == ["truth/zz.csv: no such image_id in manifest.csv"]

@@ -44,7 +44,9 @@ def test_every_number_is_that_of_scikit_learn(classes, seed):
     if classes == 5:
         for average, ours in (("macro", got.macro_auc), ("weighted", got.auc)):
             assert ours == pytest.approx(sk.roc_auc_score(y, p, multi_class="ovr", average=average))
-    np.testing.assert_array_equal(confusion_matrix(y, hat), sk.confusion_matrix(y, hat, labels=range(5)))
+    np.testing.assert_array_equal(
+        confusion_matrix(y, hat)[:, :5], sk.confusion_matrix(y, hat, labels=range(5))
+    )
 
 
 def test_always_grouped_on_the_cohort_of_the_paper():
@@ -80,9 +82,26 @@ def test_calibration_error_by_hand():
     assert calibration_error(y, p) == pytest.approx((4 * 0.2 + 2 * 0.35) / 6)
 
 
-def test_wrong_shapes_and_nan_are_refused():
+@pytest.mark.parametrize("unanswered", [[3, 8, 9], range(40)])
+def test_no_answer_is_never_right_and_nobodys_false_alarm(unanswered):
+    y, p = answers(40)
+    p[list(unanswered)] = np.nan
+    hat = np.where(np.isnan(p).any(axis=1), 5, np.nan_to_num(p).argmax(axis=1))
+    got, filled = scores(y, p), np.where(np.isnan(p), 0.2, p)
+    assert got.accuracy == pytest.approx(np.mean(y == hat))
+    assert got.macro_f1 == pytest.approx(
+        sk.f1_score(y, hat, labels=range(5), average="macro", zero_division=0)
+    )
+    assert got.kappa == pytest.approx(sk.cohen_kappa_score(y, hat))
+    assert got.macro_auc == pytest.approx(np.mean([sk.roc_auc_score(y == c, filled[:, c]) for c in range(5)]))
+    assert confusion_matrix(y, hat)[:, 5].sum() == len(unanswered)
+    kept = hat < 5
+    assert got.ece == pytest.approx(calibration_error(y[kept], p[kept]), nan_ok=True)
+
+
+def test_wrong_shapes_and_infinite_numbers_are_refused():
     y, p = answers(4)
-    for labels, probabilities in ((y[:3], p), (y[:0], p[:0]), (y, np.full_like(p, np.nan))):
+    for labels, probabilities in ((y[:3], p), (y[:0], p[:0]), (y, np.full_like(p, np.inf))):
         with pytest.raises(ValueError, match="labels"):
             scores(labels, probabilities)
 

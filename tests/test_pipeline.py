@@ -176,3 +176,6 @@ def test_a_mirrored_breast_keeps_its_answer(image):
     assert one.breast.area_cm2 == pytest.approx(two.breast.area_cm2, rel=0.01)
     places = np.sort(image.shape[1] - 1 - two.candidates["col_px"].to_numpy())
     np.testing.assert_allclose(places, np.sort(one.candidates["col_px"].to_numpy()), atol=1.5)
+    assert one.distribution == two.distribution is not None
+    answers = [[each.probabilities[name] for name in DISTRIBUTIONS] for each in (one, two)]
+    np.testing.assert_allclose(answers[0], answers[1], atol=0.05)

@@ -13,7 +13,7 @@ from calcigraph.checkpoint import load_model
 from calcigraph.config import default
 from calcigraph.config_toml import read_config
 from calcigraph.errors import BadManifest, BadModel
-from calcigraph.io import read_dataset, write_manifest
+from calcigraph.io import read_dataset, write_manifest, write_truth
 from calcigraph.lexicon import DISTRIBUTIONS
 from calcigraph.models import build_networks
 from calcigraph.training import train_model
@@ -167,8 +167,19 @@ def test_everybody_held_out_is_refused_in_one_line(trained, tiny_cohort, tmp_pat
     kept = load_model(trained("default")[0] / "model")[:2]
     data = read_dataset(tiny_cohort)
     judges = replace(data, cases=tuple(replace(case, split="validation") for case in data.cases[:4]))
-    with pytest.raises(BadManifest):
+    with pytest.raises(BadManifest, match=r"^no image with a distribution[^\n]*allowed[^\n]*$"):
         train_model(judges, CONFIGS["default"], tmp_path, detector=kept, reporter=Heard())
+
+
+def test_truth_that_no_candidate_meets_is_refused_in_one_line(tiny_cohort, tmp_path):
+    data = read_dataset(shutil.copytree(tiny_cohort, tmp_path / "data"))
+    for case in data.cases:
+        elsewhere = data.truth(case).assign(row_px=0.0, col_px=0.0)
+        write_truth(data.folder, case.image_id, elsewhere)
+    with pytest.raises(
+        BadManifest, match=r"^no candidate that lies on a known calcification[^\n]*rows and columns[^\n]*$"
+    ):
+        train_model(data, CONFIGS["default"], tmp_path / "run", reporter=Heard())
 
 
 def test_a_run_belongs_to_what_is_in_the_files(tiny_cohort, tmp_path):

@@ -16,7 +16,7 @@ from calcigraph.config import Config
 from calcigraph.config_toml import read_config, to_toml
 from calcigraph.errors import BadConfig, BadModel
 from calcigraph.familiar import Ranges, checked_ranges
-from calcigraph.io.tables import write_text
+from calcigraph.io.tables import whole_file, write_text
 from calcigraph.models import NETWORKS, Networks, build_networks
 
 CONFIG_FILE = "config.toml"
@@ -61,7 +61,9 @@ def load_model(folder: Path) -> tuple[Config, Networks, float]:
     try:
         config = read_config(folder / CONFIG_FILE)
     except BadConfig as error:
-        raise BadModel(f"a model with {error}", allowed="a whole model folder", do="get it again") from None
+        raise BadModel(
+            f"a model with {error.said[0]}", allowed="a whole model folder", do="get it again"
+        ) from None
     networks = build_networks(config)
     for name in NETWORKS:
         network: nn.Module = getattr(networks, name)
@@ -115,7 +117,7 @@ def load_weights(network: nn.Module, path: Path) -> dict[str, str]:
 
 
 def find_model(name_or_path: str | Path = "default") -> Path:
-    """Return the folder of a model: one that is shipped, by its name, or any folder, by its path.
+    """Return the folder of a model: one that is shipped, by its name, or any model or run folder, by its path.
 
     A shipped name comes first; write `./default` for a folder of that name.
 
@@ -125,8 +127,9 @@ def find_model(name_or_path: str | Path = "default") -> Path:
     shipped = shipped_models()
     if str(name_or_path) in shipped:
         return shipped[str(name_or_path)]
-    if Path(name_or_path).is_dir():
-        return Path(name_or_path)
+    for folder in (Path(name_or_path) / "model", Path(name_or_path)):
+        if folder.is_dir():
+            return folder
     names = ", ".join(shipped) or "none are shipped"
     raise BadModel(
         f"model {str(name_or_path)!r}", allowed=f"{names}, or a folder", do="check the name or path"
@@ -141,9 +144,9 @@ def shipped_models() -> dict[str, Path]:
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], header: dict[str, str]) -> None:
     """Write a safetensors file that appears whole or not at all."""
-    partial = path.with_name(f"{path.name}.partial")
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, partial, header)
-    partial.replace(path)
+    whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    with whole_file(path) as beside:
+        save_file(whole, beside, header)
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -11,6 +11,45 @@ from calcigraph.prevalence import shares_of
 READOUTS = ("flatten", "members")
 
 
+def require(holds: bool, name: str, allowed: str) -> None:
+    """Refuse a setting by its name, with what is allowed.
+
+    Raises:
+        BadConfig: it does not hold.
+    """
+    if not holds:
+        raise BadConfig(f"a wrong value of {name}", allowed=allowed, do="change the settings")
+
+
+def _positive(stage: object, *names: str) -> None:
+    for name in names:
+        require(0 < getattr(stage, name) < math.inf, name, "a finite number above 0")
+
+
+def _not_negative(stage: object, *names: str) -> None:
+    for name in names:
+        require(0 <= getattr(stage, name) < math.inf, name, "a finite number, 0 or more")
+
+
+def _share(stage: object, *names: str) -> None:
+    for name in names:
+        require(0 <= getattr(stage, name) <= 1, name, "0 to 1")
+
+
+def _below_one(stage: object, *names: str) -> None:
+    for name in names:
+        require(0 <= getattr(stage, name) < 1, name, "0 to below 1")
+
+
+def _count(stage: object, *names: str) -> None:
+    for name in names:
+        require(getattr(stage, name) >= 1, name, "1 or more")
+
+
+def _one_of(stage: object, name: str, *allowed: str) -> None:
+    require(getattr(stage, name) in allowed, name, " or ".join(allowed))
+
+
 @dataclass(frozen=True)
 class BreastConfig:
     """Otsu's separation of breast and background."""
@@ -21,6 +60,10 @@ class BreastConfig:
     """Width of the skin rim in which nothing is sought."""
     metal_margin_mm: float = 3.0
     """Distance kept from metal parts, markers, paddle edges and the border of burnt-in graphics."""
+
+    def __post_init__(self) -> None:
+        _positive(self, "spacing_mm")
+        _not_negative(self, "tissue_margin_mm", "metal_margin_mm")
 
 
 @dataclass(frozen=True)
@@ -47,6 +90,13 @@ class CandidateConfig:
     """Candidates this close to each other may be found to lie on one bright object, such as a coarse calcification,
     which then becomes one node; 0 takes each for its own object."""
 
+    def __post_init__(self) -> None:
+        _one_of(self, "response", "tophat", "blob")
+        _one_of(self, "rule", "peaks", "components")
+        _positive(self, "opening_mm", "blob_sigma_mm")
+        _not_negative(self, "working_spacing_mm", "threshold", "object_reach_mm")
+        _count(self, "at_most")
+
 
 @dataclass(frozen=True)
 class PatchConfig:
@@ -56,6 +106,10 @@ class PatchConfig:
     """Side D of a patch."""
     scales: tuple[int, ...] = (1, 3)
     """One channel per scale: 1 at the working pitch, 3 at three times that (the surroundings)."""
+
+    def __post_init__(self) -> None:
+        require(self.size_px >= 8 and self.size_px % 2 == 0, "size_px", "even, 8 or more")
+        require(bool(self.scales) and min(self.scales) >= 1, "scales", "whole numbers from 1")
 
 
 @dataclass(frozen=True)
@@ -73,6 +127,11 @@ class ConfirmConfig:
     at_least: int = 5
     """With fewer calcifications there is no distribution (BI-RADS: a group has at least five)."""
 
+    def __post_init__(self) -> None:
+        _count(self, "members")
+        _share(self, "threshold")
+        _not_negative(self, "separation_mm", "at_least")
+
 
 @dataclass(frozen=True)
 class GraphConfig:
@@ -81,6 +140,10 @@ class GraphConfig:
     neighbours: int = 8
     edge_labels: str = "mm"
     """`offset`: row and column offset as shares of the image (paper); `mm`: offset, distance and direction."""
+
+    def __post_init__(self) -> None:
+        _count(self, "neighbours")
+        _one_of(self, "edge_labels", "offset", "mm")
 
 
 @dataclass(frozen=True)
@@ -106,6 +169,13 @@ class NetworkConfig:
     output: str = "softmax"
     """`sigmoid`: five independent outputs (paper), normalised to sum to 1; `softmax`."""
 
+    def __post_init__(self) -> None:
+        widths = ("visual_dim", "position_dim", "hidden_dim", "edge_hidden_dim", "readout_dim")
+        _count(self, *widths, "convolutions", "flatten_nodes")
+        _below_one(self, "visual_dropout", "dropout")
+        _one_of(self, "readout", *READOUTS)
+        _one_of(self, "output", "sigmoid", "softmax")
+
 
 @dataclass(frozen=True)
 class TrainingConfig:
@@ -126,10 +196,10 @@ class TrainingConfig:
     """Share of the training patients held out to choose the epoch that is kept."""
 
     def __post_init__(self) -> None:
-        require(self.epochs >= 1, "epochs", "1 or more")
-        require(self.batch_size >= 1, "batch_size", "1 or more")
-        require(0 < self.learning_rate < math.inf, "learning_rate", "above 0")
-        require(0 <= self.validation_share < 1, "validation_share", "0 to below 1")
+        _count(self, "epochs", "batch_size")
+        _positive(self, "learning_rate")
+        _not_negative(self, "final_learning_rate", "weight_decay", "focal_gamma")
+        _below_one(self, "validation_share")
 
 
 @dataclass(frozen=True)
@@ -140,11 +210,18 @@ class PretrainingConfig:
     """Graphs that are drawn, and varied anew in every epoch; 0 starts from nothing (paper)."""
     judges: int = 1000
     """Graphs that choose the epoch."""
+    label_softness: float = 0.5
+    """Share of a label that is what lesions of the most similar shape are called (`training.soft_labels`); 0 gives
+    every graph its one label."""
     recipe: TrainingConfig = field(
         default_factory=lambda: TrainingConfig(
             epochs=10, batch_size=64, learning_rate=2e-3, weight_decay=0.05, focal_gamma=0.0, augment=True
         )
     )
+
+    def __post_init__(self) -> None:
+        _not_negative(self, "graphs", "judges")
+        _share(self, "label_softness")
 
 
 @dataclass(frozen=True)
@@ -181,23 +258,9 @@ class Config:
     )
 
     def __post_init__(self) -> None:
-        require(self.candidates.response in ("tophat", "blob"), "candidates.response", "tophat or blob")
-        require(self.candidates.rule in ("peaks", "components"), "candidates.rule", "peaks or components")
-        require(self.graph.edge_labels in ("offset", "mm"), "graph.edge_labels", "offset or mm")
-        require(self.network.readout in READOUTS, "network.readout", ", ".join(READOUTS))
-        require(0 <= self.network.visual_dropout < 1, "network.visual_dropout", "0 to below 1")
-        require(self.network.output in ("sigmoid", "softmax"), "network.output", "sigmoid or softmax")
-        require(self.graph.neighbours >= 1, "graph.neighbours", "1 or more")
-        require(self.network.convolutions >= 1, "network.convolutions", "1 or more")
+        _not_negative(self, "seed")
         shares_of(self.prevalence)
-        require(0 <= self.prevalence_weight <= 1, "prevalence_weight", "0 to 1")
-        require(self.confirm.members >= 1, "confirm.members", "1 or more")
-        require(0 <= self.confirm.threshold <= 1, "confirm.threshold", "0 to 1")
-        require(self.patch.size_px >= 8 and self.patch.size_px % 2 == 0, "patch.size_px", "even, 8 or more")
-        require(
-            bool(self.patch.scales) and min(self.patch.scales) >= 1, "patch.scales", "whole numbers from 1"
-        )
-        require(min(self.pretraining.graphs, self.pretraining.judges) >= 0, "pretraining", "0 or more graphs")
+        _share(self, "prevalence_weight")
 
 
 def paper() -> Config:
@@ -243,13 +306,3 @@ def load_preset(name: str) -> Config:
     if name not in PRESETS:
         raise BadConfig(f"preset {name!r}", allowed=", ".join(PRESETS), do="choose one of these")
     return PRESETS[name]()
-
-
-def require(holds: bool, name: str, allowed: str) -> None:
-    """Refuse a setting by its name, with what is allowed.
-
-    Raises:
-        BadConfig: it does not hold.
-    """
-    if not holds:
-        raise BadConfig(f"a wrong value of {name}", allowed=allowed, do="change the settings")

@@ -13,12 +13,20 @@ from numpy.typing import NDArray
 from calcigraph.cases import fuse_views
 from calcigraph.encode import centre_on_objects, select_nodes
 from calcigraph.errors import BadManifest, CalcigraphError
-from calcigraph.figures import confusion_matrix, roc_curves
+from calcigraph.figures import confusion_matrix, reliability, roc_curves
 from calcigraph.froc import Detection, FoundAt, MarkedImage, detection_at, found_at, froc, match_marks
 from calcigraph.io import Case, Dataset
 from calcigraph.io.tables import write_table, write_text
 from calcigraph.lexicon import DISTRIBUTIONS, RESEARCH_USE, Distribution
-from calcigraph.metrics import Interval, Scores, bootstrap, constant_answer, fill_unanswered
+from calcigraph.metrics import (
+    EQUAL,
+    Interval,
+    Scores,
+    answers_of,
+    bootstrap,
+    constant_answer,
+    fill_unanswered,
+)
 from calcigraph.metrics import confusion_matrix as count_confusions
 from calcigraph.pipeline import Pipeline
 from calcigraph.records import Prediction
@@ -36,8 +44,7 @@ class Evaluation:
         distribution: metrics with bootstrap intervals by patient; None where no label is known.
         breasts: the same for breasts, whose views are fused (`cases.fuse_views`); None where no label is known.
         constant: the same metrics of always answering the most frequent class.
-        unanswered: labelled images in which too little was found to name a distribution; they count as
-            answered with equal probabilities.
+        unanswered: labelled images in which too little was found to name a distribution; see `metrics.Scores`.
         detection: of the calcifications that the model keeps; None where no truth is known.
         found_at: share found where `COMPARED_AT_PER_CM2` false marks pass; None where no truth is known.
         failures: image id → why it could not be read.
@@ -150,17 +157,8 @@ def _labels(labelled: Sequence[_Judged]) -> NDArray[np.int64]:
     return np.array([one.case.distribution.place for one in labelled if one.case.distribution is not None])
 
 
-def _given(labelled: Sequence[_Judged]) -> NDArray[np.float64]:
-    return np.array([[one.probabilities[name] for name in DISTRIBUTIONS] for one in labelled])
-
-
-def _filled(given: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Probabilities (n, 5), all equal where there was no answer."""
-    return fill_unanswered(given, np.full(len(DISTRIBUTIONS), 1 / len(DISTRIBUTIONS)))
-
-
 def _probabilities(labelled: Sequence[_Judged]) -> NDArray[np.float64]:
-    return _filled(_given(labelled))
+    return np.array([[one.probabilities[name] for name in DISTRIBUTIONS] for one in labelled])
 
 
 def _score(labelled: Sequence[_Judged], seed: int) -> dict[str, Interval]:
@@ -174,9 +172,9 @@ def _score_breasts(labelled: Sequence[_Judged], seed: int) -> dict[str, Interval
         f"{one.case.patient_id} {one.case.laterality or one.case.image_id} {one.case.distribution}"
         for one in labelled
     ]
-    first, fused = fuse_views(_given(labelled), breasts)
+    first, fused = fuse_views(_probabilities(labelled), breasts)
     patients = [labelled[i].case.patient_id for i in first]
-    return bootstrap(_labels(labelled)[first], _filled(fused), patients, seed=seed)
+    return bootstrap(_labels(labelled)[first], fused, patients, seed=seed)
 
 
 def _table(judged: Sequence[_Judged]) -> pd.DataFrame:
@@ -215,7 +213,12 @@ def _write(
         write_table(out / "froc.csv", froc(proposed))
     if labelled:
         (out / "figures").mkdir(parents=True, exist_ok=True)
-        labels, probabilities = _labels(labelled), _probabilities(labelled)
-        counts = count_confusions(labels, probabilities.argmax(axis=1))
-        confusion_matrix(counts, DISTRIBUTIONS).savefig(out / "figures" / "confusion_matrix.png")
-        roc_curves(labels, probabilities, DISTRIBUTIONS).savefig(out / "figures" / "roc_curves.png")
+        labels, given = _labels(labelled), _probabilities(labelled)
+        counts, answered = count_confusions(labels, answers_of(given)), ~np.isnan(given).any(axis=1)
+        drawn = {
+            "confusion_matrix": confusion_matrix(counts, [*DISTRIBUTIONS, "none"]),
+            "roc_curves": roc_curves(labels, fill_unanswered(given, EQUAL), DISTRIBUTIONS),
+            "reliability": reliability(labels[answered], given[answered]),
+        }
+        for name, figure in drawn.items():
+            figure.savefig(out / "figures" / f"{name}.png")

@@ -14,7 +14,7 @@ from calcigraph.detect.matching import is_visible, lying_on, neither, targets
 from calcigraph.records import Points
 
 MATCH_MM = 0.5
-"""A mark within this distance of a true calcification, or within its radius if that is larger, has found it."""
+"""A mark within this distance of a true calcification has found it."""
 
 
 @dataclass(frozen=True)

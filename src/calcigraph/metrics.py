@@ -19,12 +19,17 @@ Labels = NDArray[np.int64]
 Float = NDArray[np.float64]
 
 CLASSES = len(DISTRIBUTIONS)
+NONE = CLASSES
+"""Place of "no answer" beside the classes."""
+EQUAL = np.full(CLASSES, 1 / CLASSES)
 ECE_BINS = 10
 
 
 @dataclass(frozen=True)
 class Scores:
     """Metrics of n answers, all in [0, 1] but κ; NaN where undefined.
+
+    No answer is never right; the AUCs take it for five equal probabilities, and `ece` leaves it out.
 
     Attributes:
         n: examples.
@@ -71,18 +76,18 @@ def scores(y: Labels, probabilities: Float) -> Scores:
 
     Args:
         y: (n,) true classes, n of 1 or more.
-        probabilities: (n, 5) finite, rows summing to 1; the first of equals is the answer. (Answer for images
-            without a distribution with the class shares of the training data first: `fill_unanswered`.)
+        probabilities: (n, 5), rows summing to 1, the first of equals being the answer; or rows of NaN, which are
+            no answer. (A study answers these with the class shares of its training data: `fill_unanswered`.)
 
     Raises:
-        ValueError: no rows, other shapes, or probabilities that are not finite.
+        ValueError: no rows, other shapes, or probabilities that are infinite.
     """
     y, probabilities = np.asarray(y, np.int64), np.asarray(probabilities, np.float64)
-    if y.shape != (len(probabilities),) or len(y) == 0 or not np.isfinite(probabilities).all():
-        raise ValueError(f"{y.shape} labels and {probabilities.shape} probabilities, or some not finite")
-    answers = probabilities.argmax(axis=1)
-    confusion = confusion_matrix(y, answers)
-    hits, support, named = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
+    if y.shape != (len(probabilities),) or len(y) == 0 or np.isinf(probabilities).any():
+        raise ValueError(f"{y.shape} labels and {probabilities.shape} probabilities, or some infinite")
+    confusion = confusion_matrix(y, answers_of(probabilities))
+    filled, answered = fill_unanswered(probabilities, EQUAL), ~np.isnan(probabilities).any(axis=1)
+    hits, support, named = np.diag(confusion), confusion.sum(axis=1), confusion[:, :NONE].sum(axis=0)
     f1 = _ratio(2 * hits, support + named)
     present, share = support > 0, support / len(y)
     return Scores(
@@ -92,19 +97,27 @@ def scores(y: Labels, probabilities: Float) -> Scores:
         specificity=_specificity(confusion),
         f1=float(share @ f1),
         accuracy=float(hits.sum() / len(y)),
-        auc=multiclass_auc(y, probabilities, average="weighted"),
+        auc=multiclass_auc(y, filled, average="weighted"),
         balanced_accuracy=float((hits[present] / support[present]).mean()),
         macro_f1=float(f1[present | (named > 0)].mean()),
-        macro_auc=multiclass_auc(y, probabilities, average="macro"),
+        macro_auc=multiclass_auc(y, filled, average="macro"),
         kappa=_kappa(confusion),
-        ece=calibration_error(y, probabilities),
+        ece=calibration_error(y[answered], probabilities[answered]),
         classes_absent=int((~present).sum()),
     )
 
 
+def answers_of(probabilities: Float) -> Labels:
+    """Likeliest class of each row (n, 5), the first of equals; `NONE` for a row of NaN."""
+    answers = np.nan_to_num(probabilities).argmax(axis=1)
+    answers[np.isnan(probabilities).any(axis=1)] = NONE
+    return answers
+
+
 def confusion_matrix(y: Labels, answers: Labels) -> Labels:
-    """Count (5, 5) examples by true class (row) and answer (column)."""
-    return np.bincount(y * CLASSES + answers, minlength=CLASSES**2).reshape(CLASSES, CLASSES)
+    """Count (5, 6) examples by true class (row) and answer (column), the last being none."""
+    columns = CLASSES + 1
+    return np.bincount(y * columns + answers, minlength=CLASSES * columns).reshape(CLASSES, columns)
 
 
 def binary_auc(positive: NDArray[np.bool_], score: NDArray[np.floating]) -> float:
@@ -134,7 +147,9 @@ def multiclass_auc(y: Labels, probabilities: NDArray[np.floating], *, average: s
 
 
 def calibration_error(y: Labels, probabilities: Float) -> float:
-    """Expected calibration error (Guo et al. 2017, equation 3) of the likeliest class."""
+    """Expected calibration error (Guo et al. 2017, equation 3) of the likeliest class; NaN without an answer."""
+    if not len(y):
+        return float("nan")
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == y
     place = np.clip(np.ceil(confidence * ECE_BINS).astype(int) - 1, 0, ECE_BINS - 1)
@@ -149,7 +164,7 @@ def constant_answer(y: Labels) -> Scores:
 
 
 def fill_unanswered(probabilities: Float, shares: Float) -> Float:
-    """Replace rows of NaN, images without an answer, by the class shares (5,) of the training data."""
+    """Replace rows of NaN, images without an answer, by class shares (5,)."""
     unanswered = np.isnan(probabilities).any(axis=1, keepdims=True)
     return np.where(unanswered, shares, probabilities)
 
@@ -209,14 +224,14 @@ def _ratio(part: Labels, whole: Labels) -> Float:
 
 def _specificity(confusion: Labels) -> float:
     negatives = confusion.sum() - confusion.sum(axis=1)
-    false = confusion.sum(axis=0) - np.diag(confusion)
+    false = confusion[:, :NONE].sum(axis=0) - np.diag(confusion)
     some = negatives > 0
     return float((1 - false[some] / negatives[some]).mean())
 
 
 def _kappa(confusion: Labels) -> float:
     n = confusion.sum()
-    by_chance = float(confusion.sum(axis=1) @ confusion.sum(axis=0) / n**2)
+    by_chance = float(confusion.sum(axis=1) @ confusion[:, :NONE].sum(axis=0) / n**2)
     if by_chance == 1.0:
         return float("nan")
     return float((np.trace(confusion) / n - by_chance) / (1 - by_chance))

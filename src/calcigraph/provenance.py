@@ -106,6 +106,5 @@ def file_digest(path: Path) -> str | None:
 
 def weights_digest(folder: Path) -> str:
     """Return a fingerprint of a model folder's weights, whatever the folder is called; "" where it has none."""
-    weights = sorted(folder.glob("*.safetensors"))
-    hashes = [(path.name, hashlib.sha256(path.read_bytes()).hexdigest()) for path in weights]
+    hashes = [(path.name, file_digest(path)) for path in sorted(folder.glob("*.safetensors"))]
     return fingerprint(hashes) if hashes else ""

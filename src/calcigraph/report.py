@@ -160,7 +160,7 @@ def _facts(result: ImageResult) -> tuple[tuple[str, str], ...]:
         ("image", f"{shape} px (rows × columns)" if shape else ""),
         ("pixel pitch", f"{pitch} mm" if pitch else ""),
         ("breast area", area),
-        ("candidates", f"{result.n_candidates:,}"),
+        ("candidates judged", f"{result.n_candidates:,}"),
         ("time", f"{sum(result.seconds.values()):.1f} s" if result.seconds else ""),
     )
     return tuple((name, value) for name, value in pairs if value)

@@ -48,8 +48,7 @@ def evaluate(
 
     data = read_dataset(dataset)
     prepare_folder(out)
-    folder = Path(model) / "model"
-    pipeline = Pipeline.from_pretrained(folder if folder.is_dir() else model, device=device)
+    pipeline = Pipeline.from_pretrained(model, device=device)
     if prevalence is not None:
         pipeline = pipeline.expecting(prevalence)
     with progress(len(data)) as move:

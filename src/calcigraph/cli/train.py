@@ -20,8 +20,12 @@ def train(
         Path, typer.Argument(metavar="DATASET", help="A data set's folder.", show_default=False)
     ],
     out: Annotated[Path, typer.Option(help="Run folder; a killed run goes on when started again.")],
-    preset: Annotated[str, typer.Option(help="`default` or `paper`.")] = "default",
-    config: Annotated[Path | None, typer.Option(help="TOML file with settings, instead of a preset.")] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="`default` (unless given) or `paper`.", show_default=False)
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="TOML file with settings, which names its own preset.")
+    ] = None,
     detector: Annotated[
         str | None,
         typer.Option(
@@ -40,13 +44,19 @@ def train(
     check_device(device)
     if seed is not None and seed < 0:
         raise BadConfig(f"seed {seed}", allowed="0 or more", do="change --seed")
+    if preset is not None and config is not None:
+        raise BadConfig(
+            f"--preset {preset} beside --config {config}",
+            allowed="one of the two",
+            do="write `preset = ...` into the file",
+        )
     from calcigraph.checkpoint import find_model, load_model
     from calcigraph.config import load_preset
     from calcigraph.config_toml import read_config
     from calcigraph.io import read_dataset
     from calcigraph.training import train_model
 
-    settings = read_config(config) if config is not None else load_preset(preset)
+    settings = read_config(config) if config is not None else load_preset(preset or "default")
     if seed is not None:
         settings = replace(settings, seed=seed)
     data = read_dataset(dataset)

@@ -84,8 +84,9 @@ class Bench:
 
     @property
     def images(self) -> Path:
-        """Folder of the small images, which all folds share."""
-        return self.run / "images" / str(self.options.image_size_px)
+        """Folder of the small images, which all folds share; cut out by these settings of the breast."""
+        cut = fingerprint(self.options.default.breast)[:8]
+        return self.run / "images" / f"{self.options.image_size_px}-{cut}"
 
     def candidates(self, config: Config) -> Path:
         """Folder of the candidates that these settings give, which all folds and models of them share."""

@@ -16,7 +16,8 @@ from calcigraph.graph import CalcificationGraph, assemble, frame_of
 from calcigraph.io import Case
 from calcigraph.models import DistributionNet, predict_logits
 
-SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+TENTHS = range(10)
+SHARES = tuple(tenth / 10 for tenth in TENTHS)
 """Shares of the nodes that are removed."""
 
 COLUMNS = ("image_id", "patient_id", "share", "salient", "random")
@@ -109,7 +110,8 @@ def _curves(
     answer = int(predict_logits(net, [graph], device=device)[0].argmax())
     by_saliency = np.argsort(-node_saliency(net, graph, target=answer), kind="stable")
     sequences = [by_saliency, *(rng.permutation(nodes) for _ in range(orders))]
-    graphs = [without(graph, order[: int(share * nodes)], config) for order in sequences for share in SHARES]
+    # In whole numbers, as .7 × 90 is a little less than 63 to a computer.
+    graphs = [without(graph, order[: nodes * tenth // 10], config) for order in sequences for tenth in TENTHS]
     logits = torch.as_tensor(predict_logits(net, graphs, device=device))
     probability = net.probabilities(logits, temperature=temperature)[:, answer].numpy().astype(np.float64)
     curves = probability.reshape(len(sequences), len(SHARES))

@@ -12,6 +12,7 @@ from calcigraph.crossval.cnn import load_image_network
 from calcigraph.crossval.contestants import CONTESTANTS
 from calcigraph.crossval.grad_cam import image_saliency
 from calcigraph.crossval.graph_models import FoldModel
+from calcigraph.detect.matching import is_visible, targets
 from calcigraph.explain import node_saliency
 from calcigraph.figures import Example
 from calcigraph.figures.panel import Window
@@ -86,7 +87,7 @@ def _explain(
         title=f"{distribution}: truth ({case.image_id})",
         mammogram=mammogram,
         window=Window(box.top, box.bottom, box.left, box.right),
-        truth_px=np.empty((0, 2)) if truth is None else truth[["row_px", "col_px"]].to_numpy(np.float64),
+        truth_px=np.empty((0, 2)) if truth is None else _true_px(truth),
         outline_px=_outline(bench, case),
         calcifications=encoding.calcifications.assign(saliency=saliency.astype(np.float64)),
         edge_index=encoding.graph.edge_index.numpy(),
@@ -100,6 +101,12 @@ def _heat(bench: Bench, case: Case, box: BreastBox, name: str, distribution: Dis
     image = load_images(bench.images, [case])[0]
     heat = image_saliency(load_image_network(bench, name), name, image, target=distribution.place)
     return turn_back(heat, box.side)
+
+
+def _true_px(truth: pd.DataFrame) -> Points:
+    """True calcifications that can be seen, (n, 2)."""
+    known = targets(truth)
+    return known.loc[is_visible(known), ["row_px", "col_px"]].to_numpy(np.float64)
 
 
 def _outline(bench: Bench, case: Case) -> Points:

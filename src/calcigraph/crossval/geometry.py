@@ -141,7 +141,7 @@ def measure_fold(bench: Bench) -> pd.DataFrame:
 
     The calcifications are those that the detector of the fold's `default` finds.
     """
-    path = bench.folder / "geometry.csv"
+    path = bench.folder / DETECTOR / "geometry.csv"
     if not path.exists():
         cases = [case for part in ("train", "validation", "test") for case in bench.labelled(part)]
         encodings = FoldModel.load(bench, DETECTOR).encode(bench, cases, "geometry")

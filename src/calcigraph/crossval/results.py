@@ -19,6 +19,7 @@ from calcigraph.crossval.table import PAPER_TABLE, Row, labels, make_row, probab
 from calcigraph.figures import confusion_matrix, deletion_curves, examples, learning_curves, roc_curves
 from calcigraph.io.tables import read_table, write_table, write_text
 from calcigraph.lexicon import DISTRIBUTIONS, RESEARCH_USE
+from calcigraph.metrics import NONE
 from calcigraph.metrics import confusion_matrix as count_confusions
 from calcigraph.results import to_json
 
@@ -123,7 +124,7 @@ def _draw(benches: Sequence[Bench], answers: Mapping[str, pd.DataFrame], study: 
     for model, table in answers.items():
         y, p = labels(table), probabilities(table)
         counts = count_confusions(y, p.argmax(axis=1))
-        drawn[f"confusion_{model}.png"] = confusion_matrix(counts, DISTRIBUTIONS)
+        drawn[f"confusion_{model}.png"] = confusion_matrix(counts[:, :NONE], DISTRIBUTIONS)
         drawn[f"roc_{model}.png"] = roc_curves(y, p, DISTRIBUTIONS)
     curves = {CONTESTANTS[m].title: histories(benches, m) for m in answers}
     curves = {title: tables for title, tables in curves.items() if tables}

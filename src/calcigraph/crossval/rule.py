@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from calcigraph.crossval.bench import Bench, Float
-from calcigraph.crossval.geometry import FEATURES, measure_fold
+from calcigraph.crossval.geometry import DETECTOR, FEATURES, measure_fold
+from calcigraph.crossval.graph_models import FoldModel
 from calcigraph.lexicon import DISTRIBUTIONS, Distribution
 
 DIFFUSE_SHARE = 0.5
@@ -46,11 +47,11 @@ def distribution_of(form: Mapping[str, float]) -> Distribution:
 
 def answer_by_rule(bench: Bench, name: str) -> Float:
     """Answer the test cases of a fold (n, 5) by the rule; NaN where fewer than `at_least` calcifications were found."""
-    table = measure_fold(bench)
+    table, needed = measure_fold(bench), FoldModel.load(bench, DETECTOR).config.confirm.at_least
     answers = np.full((len(bench.labelled("test")), len(DISTRIBUTIONS)), np.nan)
     for row, case in enumerate(bench.labelled("test")):
         form = dict(zip(FEATURES, table.loc[case.image_id, list(FEATURES)].to_numpy(np.float64), strict=True))
-        if form["count"] >= bench.options.default.confirm.at_least:
+        if form["count"] >= needed:
             answers[row] = (1 - SURE) / (len(DISTRIBUTIONS) - 1)
             answers[row, distribution_of(form).place] = SURE
     return answers

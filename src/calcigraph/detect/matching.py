@@ -91,7 +91,7 @@ def lying_on(
         table: marks or candidates with `row_mm, col_mm`.
         known: rows of a truth table, `row_px, col_px, diameter_mm`.
         spacing_mm: (row, col) pixel pitch.
-        reach_mm: least distance that counts as on it; the radius counts where that is larger.
+        reach_mm: distance to the nearest centre that counts as on it; that one's radius counts where it is larger.
     """
     if not len(known) or not len(table):
         return np.empty(0, np.int64), np.empty(0, np.int64)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from calcigraph.figures.evaluation import confusion_matrix, history, reliability, roc_curves
+from calcigraph.figures.evaluation import confusion_matrix, reliability, roc_curves
 from calcigraph.figures.examples import Example, examples
 from calcigraph.figures.saliency import overlay, saliency_colours
 from calcigraph.figures.study import deletion_curves, learning_curves
@@ -12,7 +12,6 @@ __all__ = [
     "confusion_matrix",
     "deletion_curves",
     "examples",
-    "history",
     "learning_curves",
     "overlay",
     "reliability",

@@ -1,12 +1,10 @@
-"""Figures of evaluation and training: confusion matrix, ROC curves, reliability, learning curves."""
+"""Figures of an evaluation: confusion matrix, ROC curves, reliability."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -30,8 +28,8 @@ def confusion_matrix(matrix: ArrayLike, labels: Sequence[str]) -> Figure:
     """Draw counts, shaded by the share of their row (Figure 3 of the paper).
 
     Args:
-        matrix: (classes, classes) counts, true class in rows, predicted class in columns.
-        labels: the classes' names.
+        matrix: (classes, answers) counts, true class in rows, answer in columns.
+        labels: names of the answers, the first of which are the classes.
     """
     counts = np.asarray(matrix)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -48,7 +46,7 @@ def confusion_matrix(matrix: ArrayLike, labels: Sequence[str]) -> Figure:
             color="white" if share > 0.5 else "black",
         )
     axes.set_xticks(range(len(labels)), labels, rotation=30)
-    axes.set_yticks(range(len(labels)), labels)
+    axes.set_yticks(range(len(counts)), labels[: len(counts)])
     axes.set(xlabel="predicted distribution", ylabel="true distribution")
     return figure
 
@@ -98,12 +96,12 @@ def reliability(truth: ArrayLike, probabilities: ArrayLike, *, bins: int = 10) -
 
     Args:
         truth: (n,) index of the true class.
-        probabilities: (n, classes).
-        bins: equal parts of [0, 1]; empty ones are left out.
+        probabilities: (n, classes), all answered.
+        bins: equal parts of [0, 1], as in `metrics.calibration_error`; empty ones are left out.
     """
     scores = np.asarray(probabilities, dtype=np.float64)
     sure, right = scores.max(axis=1), scores.argmax(axis=1) == np.asarray(truth)
-    bin_of = np.minimum((sure * bins).astype(int), bins - 1)
+    bin_of = np.clip(np.ceil(sure * bins).astype(int) - 1, 0, bins - 1)
     filled = np.unique(bin_of)
     figure, axes = blank()
     axes.plot([0, 1], [0, 1], color="#999999", ls=":", lw=1, label="perfect calibration")
@@ -118,25 +116,4 @@ def reliability(truth: ArrayLike, probabilities: ArrayLike, *, bins: int = 10) -
         xlabel="probability of the answer", ylabel="share of answers that are right", xlim=(0, 1), ylim=(0, 1)
     )
     axes.legend(loc="upper left", fontsize=8)
-    return figure
-
-
-def history(history_csv: Path) -> Figure:
-    """Draw learning curves: `epoch` across, losses on one scale, every other column on the other.
-
-    Args:
-        history_csv: one row per epoch; without a column `epoch` the rows are counted from 1.
-    """
-    table = pd.read_csv(history_csv).select_dtypes("number")
-    epochs = table.pop("epoch") if "epoch" in table else pd.Series(range(1, len(table) + 1))
-    figure, axes = blank(width=7.2, height=4.2)
-    other = axes.twinx()
-    for index, name in enumerate(table.columns):
-        scale, style = (axes, "-") if "loss" in str(name) else (other, "--")
-        scale.plot(epochs, table[name], style, color=COLOURS[index % len(COLOURS)], label=str(name))
-    axes.set(xlabel="epoch", ylabel="loss (solid)")
-    other.set_ylabel("score (dashed)")
-    lines = [*axes.get_lines(), *other.get_lines()]
-    if lines:
-        axes.legend(lines, [str(line.get_label()) for line in lines], fontsize=8)
     return figure

@@ -59,8 +59,10 @@ def _caption_lines(mammogram: Mammogram, prediction: Prediction) -> tuple[str, s
         others = "  ".join(f"{d} {prediction.probabilities[d]:.2f}" for d in DISTRIBUTIONS)
     seen = " ".join(str(part) for part in (mammogram.laterality, mammogram.view) if part)
     pitch = " × ".join(f"{side:.3g}" for side in dict.fromkeys(mammogram.spacing_mm))
+    many = len(prediction.warnings)
+    warned = f"{many} warning{'' if many == 1 else 's'}" if many else ""
     facts = "  ·  ".join(
-        part for part in (_shown(prediction.image_id), seen, kept, f"{pitch} mm pixels") if part
+        part for part in (_shown(prediction.image_id), seen, kept, f"{pitch} mm pixels", warned) if part
     )
     return answer, facts, others
 

@@ -34,12 +34,6 @@ class Window:
         """Height and width."""
         return (self.bottom - self.top) * spacing_mm[0], (self.right - self.left) * spacing_mm[1]
 
-    def contains(self, points_px: Points) -> NDArray[np.bool_]:
-        """Which of (n, 2) row, col points lie inside."""
-        rows, cols = points_px[:, 0], points_px[:, 1]
-        inside = (rows >= self.top) & (rows < self.bottom) & (cols >= self.left) & (cols < self.right)
-        return np.asarray(inside, dtype=bool)
-
 
 def whole(mammogram: Mammogram) -> Window:
     """The whole image."""

@@ -203,4 +203,5 @@ def _colour_bar(figure: Figure, panel: _Panel) -> None:
     axes.yaxis.set_label_position("right")
     axes.set_yticks([0, 0.5, 1], ["0 low", "0.5", "1 high"])
     axes.tick_params(colors=INK, labelsize=14)
-    axes.set_ylabel("saliency of a calcification" if rows > 350 else "saliency", color=INK, fontsize=14)
+    meaning = "saliency: how much the answer rests on a calcification"
+    axes.set_ylabel(meaning if rows > 450 else "saliency", color=INK, fontsize=14)

@@ -11,6 +11,8 @@ from enum import StrEnum
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TypeVar
 
+import numpy as np
+
 from calcigraph.errors import BadManifest, CalcigraphError
 from calcigraph.io.limits import is_spacing, spacing_words
 from calcigraph.io.manifest import COLUMNS, SPLITS, Case, Dataset
@@ -52,18 +54,19 @@ def problems(folder: str | Path, *, open_images: bool = False) -> list[str]:
     folder = Path(folder)
     scan = _scan(folder)
     found = [*scan.found, *_truth_problems(folder, scan.cases)]
-    if open_images and not scan.found:
-        found += _image_problems(read_dataset(folder))
+    if open_images:
+        found += _image_problems(Dataset("", "", "", folder, tuple(scan.sound)))
     return found
 
 
 @dataclass
 class _Scan:
-    """What was read so far, and what was wrong with it."""
+    """What was read so far, which cases of it can be opened, and what was wrong."""
 
     folder: Path
     card: dict[str, str] = field(default_factory=dict)
     cases: list[Case] = field(default_factory=list)
+    sound: list[Case] = field(default_factory=list)
     found: list[str] = field(default_factory=list)
 
 
@@ -138,6 +141,8 @@ def _scan_row(scan: _Scan, number: int, cells: Cells) -> None:
         split=cells.get("split", "") or None,
     )
     scan.cases.append(case)
+    if not wrong:
+        scan.sound.append(case)
 
 
 def _wrong_cells(folder: Path, cells: Cells) -> Iterator[str]:
@@ -210,9 +215,29 @@ def _truth_problems(folder: Path, cases: list[Case]) -> Iterator[str]:
 def _image_problems(dataset: Dataset) -> Iterator[str]:
     for case in dataset.cases:
         try:
-            dataset.read(case)
+            shape = dataset.read(case).pixels.shape
         except CalcigraphError as error:
             yield str(error)
+        else:
+            yield from _misplaced(dataset, case, shape)
+
+
+def _misplaced(dataset: Dataset, case: Case, shape: tuple[int, ...]) -> Iterator[str]:
+    """Say which true calcification lies outside of an image of this (rows, cols)."""
+    try:
+        truth = dataset.truth(case)
+    except CalcigraphError:  # told by `_truth_problems`
+        return
+    if truth is None:
+        return
+    outside = (truth[["row_px", "col_px"]].to_numpy() > np.array(shape[:2]) - 0.5).any(axis=1)
+    if outside.any():
+        row = int(outside.argmax())
+        place = ", ".join(f"{truth[name].iloc[row]:g}" for name in ("row_px", "col_px"))
+        yield (
+            f"truth/{case.image_id}.csv, row {row + 2}: position {place} outside of the image of {shape[0]} rows and "
+            f"{shape[1]} columns"
+        )
 
 
 def _word(kind: type[Word], cell: str) -> Word | None:

@@ -50,7 +50,9 @@ class Dataset:
         return len(self.cases)
 
     def read(self, case: Case) -> Mammogram:
-        """Read the image of a case; what the manifest says of it outranks what the file says.
+        """Read the image of a case; what the manifest says of patient, side and view outranks what the file says.
+
+        Its pixel pitch is for files that state none.
 
         Raises:
             UnreadableImage, MissingSpacing: as `read_mammogram`.

@@ -66,6 +66,13 @@ def parse(content: bytes, label: str) -> FileDataset:
         raise UnreadableImage(
             f"{label}: a DICOM directory", allowed="DICOM images", do="give the images it lists"
         )
+    known = any(name in dataset for name in ("SOPClassUID", "PixelData"))
+    if "MediaStorageSOPClassUID" in dataset.file_meta and not known:
+        raise UnreadableImage(
+            f"{label}: a DICOM file that breaks off before its image",
+            allowed="whole DICOM files (PS3.10)",
+            do="export or copy the image again",
+        )
     return dataset
 
 

@@ -6,9 +6,7 @@ import torch
 from torch import Tensor, nn
 
 
-def focal_loss(
-    logits: Tensor, target: Tensor, *, gamma: float, output: str, weights: Tensor | None = None
-) -> Tensor:
+def focal_loss(logits: Tensor, target: Tensor, *, gamma: float, output: str) -> Tensor:
     """L = -(1 - p_t)^γ log p_t, averaged over the samples (equation 9; Lin et al. 2017).
 
     With `sigmoid` each of the c outputs is a yes-or-no question of its own, p_t being p where its one-hot
@@ -20,7 +18,6 @@ def focal_loss(
         target: (n,) int64 classes, or (n, c) shares (one-hot or soft labels) in [0, 1].
         gamma: γ ≥ 0.
         output: `sigmoid` or `softmax`.
-        weights: (n,) of the samples; the average is weighted by them.
 
     Returns:
         A scalar, 0 for no samples.
@@ -29,10 +26,7 @@ def focal_loss(
     if target.ndim == 1:
         shares = nn.functional.one_hot(target, logits.shape[1]).to(logits.dtype)
     terms = _sigmoid_terms if output == "sigmoid" else _softmax_terms
-    losses = terms(logits, shares, gamma).sum(dim=1)
-    if weights is None:
-        weights = torch.ones_like(losses)
-    return (losses * weights).sum() / weights.sum().clamp(min=torch.finfo(losses.dtype).tiny)
+    return terms(logits, shares, gamma).sum() / max(len(logits), 1)
 
 
 def _sigmoid_terms(logits: Tensor, shares: Tensor, gamma: float) -> Tensor:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
+from importlib import metadata
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -18,7 +19,7 @@ import pandas as pd
 
 from calcigraph.errors import BadConfig, BadManifest
 from calcigraph.io.manifest import Case, write_manifest
-from calcigraph.io.tables import write_table, write_text
+from calcigraph.io.tables import whole_file, write_table, write_text
 from calcigraph.io.truth import truth_path, write_truth
 from calcigraph.lexicon import View
 from calcigraph.simulate.acquire import ACQUISITIONS, Acquisition, draw_acquisition
@@ -140,7 +141,9 @@ def write_cohort(
     report(len(plan) - len(missing), len(plan))
     write = partial(_write_case, folder, options=options)
     count = min(workers or os.cpu_count() or 1, max(1, len(missing)))
-    with ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
+    with ProcessPoolExecutor(
+        count, mp_context=get_context("spawn"), initializer=cv2.setNumThreads, initargs=(1,)
+    ) as pool:
         for done, _ in enumerate(pool.map(write, missing), start=len(plan) - len(missing) + 1):
             report(done, len(plan))
     write_manifest(
@@ -153,9 +156,10 @@ def write_cohort(
 
 
 def _claim(folder: Path, plan: Plan, options: CohortOptions) -> None:
-    """Make the folders and note what they hold, so that a killed run goes on only with the same cohort."""
+    """Make the folders and note what they hold, so that a killed run goes on only with cohort and version."""
     digest = hashlib.sha256(repr(plan).encode()).hexdigest()
-    claim = json.dumps({**asdict(options), "plan_sha256": digest}, indent=2) + "\n"
+    version = metadata.version("calcigraph")
+    claim = json.dumps({**asdict(options), "plan_sha256": digest, "calcigraph": version}, indent=2) + "\n"
     note = folder / "simulation.json"
     try:
         for part in ("images", "truth", "outlines"):
@@ -175,10 +179,6 @@ def _claim(folder: Path, plan: Plan, options: CohortOptions) -> None:
         )
 
 
-def _one_thread() -> None:
-    cv2.setNumThreads(1)
-
-
 def _write_case(folder: Path, case: PlannedCase, *, options: CohortOptions) -> None:
     for simulated in simulate_case(case, options):
         image_id = case.image_id(simulated.view)
@@ -189,21 +189,19 @@ def _write_case(folder: Path, case: PlannedCase, *, options: CohortOptions) -> N
 
 
 def _write_image(path: Path, simulated: SimulatedView, case: PlannedCase, options: CohortOptions) -> None:
-    """Write under another name first, so that a killed run leaves no half image."""
-    partial_path = path.with_name(f".{path.name}")
-    if path.suffix == ".dcm":
-        write_dicom(
-            partial_path,
-            simulated,
-            patient_id=case.patient_id,
-            image_id=case.image_id(simulated.view),
-            cohort=repr(options),
-        )
-    else:
-        levels = np.rint(simulated.pixels * 65535).astype(np.uint16)
-        _, encoded = cv2.imencode(".png", levels, [cv2.IMWRITE_PNG_COMPRESSION, 3])
-        partial_path.write_bytes(encoded.tobytes())
-    partial_path.replace(path)
+    with whole_file(path) as beside:
+        if path.suffix == ".dcm":
+            write_dicom(
+                beside,
+                simulated,
+                patient_id=case.patient_id,
+                image_id=case.image_id(simulated.view),
+                cohort=repr(options),
+            )
+        else:
+            levels = np.rint(simulated.pixels * 65535).astype(np.uint16)
+            _, encoded = cv2.imencode(".png", levels, [cv2.IMWRITE_PNG_COMPRESSION, 3])
+            beside.write_bytes(encoded.tobytes())
 
 
 def image_path(case: PlannedCase, view: View, options: CohortOptions) -> str:

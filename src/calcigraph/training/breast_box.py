@@ -14,6 +14,7 @@ from calcigraph.config import BreastConfig
 from calcigraph.detect.breast import SIDES, segment_breast
 from calcigraph.detect.working import at_pitch
 from calcigraph.io import Case, Dataset
+from calcigraph.io.tables import whole_file
 from calcigraph.records import FloatImage, Mammogram
 
 CHANNELS = 3
@@ -101,10 +102,8 @@ def shrink_dataset(
         if not path.exists():
             mammogram = dataset.read(case)
             image = small_image(mammogram, breast_box(mammogram, config), size_px=size_px)
-            partial = path.with_name(f".{path.name}.part")
-            with partial.open("wb") as file:
-                np.save(file, image, allow_pickle=False)
-            partial.replace(path)
+            with whole_file(path) as beside:
+                np.save(beside, image, allow_pickle=False)
         report(done, len(dataset))
 
 

@@ -21,6 +21,7 @@ from calcigraph.detect.matching import Label, label_candidates, on_lesion
 from calcigraph.encode import extent_mm
 from calcigraph.errors import BadManifest
 from calcigraph.io import Case, Dataset
+from calcigraph.io.tables import whole_file
 from calcigraph.records import CANDIDATE_COLUMNS, Breast, Candidates, Look, Mammogram
 from calcigraph.training.windows import draw_windows
 
@@ -64,7 +65,9 @@ def detect_dataset(
     report(done, len(dataset))
     work = partial(_detect_case, dataset=dataset, config=config, folder=folder)
     workers = min(os.cpu_count() or 1, max(1, len(missing)))
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
+    with ProcessPoolExecutor(
+        workers, mp_context=get_context("spawn"), initializer=cv2.setNumThreads, initargs=(1,)
+    ) as pool:
         for count, _ in enumerate(pool.map(work, missing), start=done + 1):
             report(count, len(dataset))
 
@@ -99,10 +102,6 @@ def _load(path: Path) -> LabelledImage:
         )
 
 
-def _one_thread() -> None:
-    cv2.setNumThreads(1)
-
-
 def _path(folder: Path, case: Case) -> Path:
     return folder / f"{case.image_id}.npz"
 
@@ -122,10 +121,9 @@ def _detect(mammogram: Mammogram, truth: pd.DataFrame | None, config: Config, pa
     labels = np.full(len(candidates), Label.DOUBTFUL, dtype=np.int8)
     if truth is not None:
         labels = label_candidates(candidates.table, truth, spacing_mm=mammogram.spacing_mm)
-    partial_path = path.with_name(f".{path.name}")
-    with partial_path.open("wb") as file:
+    with whole_file(path) as beside:
         np.savez(
-            file,
+            beside,
             table=candidates.table.to_numpy(np.float64),
             patches=candidates.patches.astype(np.float16),
             labels=labels,
@@ -137,7 +135,6 @@ def _detect(mammogram: Mammogram, truth: pd.DataFrame | None, config: Config, pa
             fills_image=breast.fills_image,
             look=astuple(breast.look),
         )
-    partial_path.replace(path)
 
 
 def require_truth(dataset: Dataset, cases: Sequence[Case], held_out: frozenset[str]) -> None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from calcigraph.config import Config
 from calcigraph.detect.matching import Label
 from calcigraph.encode import confirm_candidates, select_nodes
+from calcigraph.errors import BadManifest
 from calcigraph.io import Case
 from calcigraph.models import Networks
 from calcigraph.training.candidates import load_image, load_windows
@@ -90,11 +91,28 @@ def train_detector(networks: Networks, road: Road) -> Config:
         )
 
     chosen = choose_patches(road.cases, road.candidates, seed=config.seed)
+    _require_both(chosen, road.held_out)
     train("confirm", chosen)
     train("describe", chosen)
     judges = [case for case in road.cases if case.patient_id in road.held_out] or road.cases
     threshold = choose_threshold(networks, judges, road)
     return replace(config, confirm=replace(config.confirm, threshold=threshold))
+
+
+def _require_both(chosen: PatchSet, held_out: frozenset[str]) -> None:
+    """Refuse patches of which one kind is missing.
+
+    Raises:
+        BadManifest: no true or no false candidate on an image of a training patient.
+    """
+    trains = np.array([patient not in held_out for patient in chosen.patients], bool)
+    for label, words in ((1, "a known calcification"), (0, "anything else")):
+        if not (chosen.labels[trains] == label).any():
+            raise BadManifest(
+                f"no candidate that lies on {words}, on the images that train",
+                allowed="truth/<image_id>.csv with visible calcifications, positions in pixels of the image",
+                do="check rows and columns, or keep a shipped detector with --detector",
+            )
 
 
 def choose_patches(cases: Sequence[Case], candidates: Path, *, seed: int) -> PatchSet:

@@ -34,10 +34,7 @@ class Examples(Protocol):
         labels: (n,) int64 class of each, for balanced sampling.
     """
 
-    @property
-    def labels(self) -> NDArray[np.int64]: ...  # noqa: D102
-
-    def __len__(self) -> int: ...
+    labels: NDArray[np.int64]
 
     def make_batch(self, indices: NDArray[np.int64], rng: np.random.Generator | None) -> tuple[Any, Tensor]:
         """Return the network's input and the target; augmented where `rng` is given."""
@@ -121,12 +118,12 @@ class Epoch:
     def _judge(self) -> tuple[float, float]:
         """Loss and score on the validation examples; NaN without any."""
         validation = self.course.validation
-        if len(validation) == 0:
+        if len(validation.labels) == 0:
             return float("nan"), float("nan")
         self.network.eval()
         logits, targets = [], []
         with torch.no_grad():
-            for indices in _batches(np.arange(len(validation)), self.course.recipe.batch_size):
+            for indices in _batches(np.arange(len(validation.labels)), self.course.recipe.batch_size):
                 given, target = validation.make_batch(indices, None)
                 logits.append(self.network(given.to(self.device)).cpu())
                 targets.append(target)

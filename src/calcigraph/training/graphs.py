@@ -38,26 +38,25 @@ on visual features as a share of their own."""
 
 
 class GraphExamples:
-    """Graphs with their distribution in `y`."""
+    """Graphs with their distribution in `y`, and to learn from, where given, shares (n, 5) of all distributions."""
 
-    def __init__(self, graphs: Sequence[CalcificationGraph], config: GraphConfig) -> None:
+    def __init__(
+        self,
+        graphs: Sequence[CalcificationGraph],
+        config: GraphConfig,
+        *,
+        shares: NDArray[np.float32] | None = None,
+    ) -> None:
         self.graphs, self.config = list(graphs), config
-        self._labels = labels_of(self.graphs)
-
-    @property
-    def labels(self) -> NDArray[np.int64]:
-        """(n,) index of the distribution."""
-        return self._labels
-
-    def __len__(self) -> int:
-        return len(self.graphs)
+        self.labels = labels_of(self.graphs)
+        self._targets = torch.as_tensor(self.labels if shares is None else shares)
 
     def make_batch(self, indices: NDArray[np.int64], rng: np.random.Generator | None) -> tuple[Batch, Tensor]:
-        """One PyG batch and its labels (n,); every graph varied where `rng` is given."""
+        """One PyG batch and its labels (n,) or shares (n, 5); every graph varied where `rng` is given."""
         graphs = [self.graphs[i] for i in indices]
         if rng is not None:
             graphs = [augment_graph(graph, rng=rng, config=self.config) for graph in graphs]
-        return Batch.from_data_list(graphs), torch.as_tensor(self._labels[indices])
+        return Batch.from_data_list(graphs), self._targets[indices]
 
 
 def labels_of(graphs: Sequence[CalcificationGraph]) -> NDArray[np.int64]:

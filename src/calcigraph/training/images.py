@@ -35,15 +35,7 @@ class ImageExamples:
     """Small images (n, size, size, channels) uint8 and the index of their distribution (n,)."""
 
     def __init__(self, images: Images, labels: NDArray[np.int64]) -> None:
-        self.images, self._labels = images, np.asarray(labels, np.int64)
-
-    @property
-    def labels(self) -> NDArray[np.int64]:
-        """(n,) index of the distribution."""
-        return self._labels
-
-    def __len__(self) -> int:
-        return len(self._labels)
+        self.images, self.labels = images, np.asarray(labels, np.int64)
 
     def make_batch(
         self, indices: NDArray[np.int64], rng: np.random.Generator | None
@@ -60,7 +52,7 @@ class ImageExamples:
             varied = [vary_image(image, np.random.default_rng((seed, int(i)))) for i, image in pairs]
             chosen = np.stack(varied)
         given = torch.as_tensor(standardise(chosen)).contiguous(memory_format=torch.channels_last)
-        return given, torch.as_tensor(self._labels[indices])
+        return given, torch.as_tensor(self.labels[indices])
 
 
 def standardise(images: Images) -> NDArray[np.float32]:
@@ -131,6 +123,6 @@ def predict_images(
     with torch.inference_mode():
         for start in range(0, len(images), batch):
             given = torch.as_tensor(standardise(images[start : start + batch])).to(device)
-            logits = network(given.contiguous(memory_format=torch.channels_last)).double()
-            answers.append(torch.softmax(logits, dim=1).cpu().numpy())
+            logits = network(given.contiguous(memory_format=torch.channels_last)).cpu()
+            answers.append(torch.softmax(logits.double(), dim=1).numpy())
     return np.concatenate(answers)

@@ -74,7 +74,7 @@ def fit(
         BadConfig: several devices without Lightning.
         ValueError: there is nothing to train on.
     """
-    if len(training) == 0:
+    if len(training.labels) == 0:
         raise ValueError("no training examples")
     course = Course(network, training, validation, recipe, seed, run_dir, loss, score, device)
     if workers is not None and workers.devices > 1:
@@ -97,7 +97,7 @@ def _train(fabric: Fabric | None, course: Course, report: Callable[[EpochReport]
     optimiser = torch.optim.AdamW(
         network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
     )
-    key = (recipe, course.seed, len(course.training), len(course.validation))
+    key = (recipe, course.seed, len(course.training.labels), len(course.validation.labels))
     run = RunState(course.run_dir, network, optimiser, key=key)
     epoch = Epoch(course, network, optimiser, device, fabric)
     with _deterministic():

@@ -24,15 +24,7 @@ class PatchExamples:
     """Patches (n, channels, size, size) and labels (n,), 1 for a calcification."""
 
     def __init__(self, patches: Patches, labels: NDArray[np.int64]) -> None:
-        self.patches, self._labels = patches, np.asarray(labels, np.int64)
-
-    @property
-    def labels(self) -> NDArray[np.int64]:
-        """(n,) 0 or 1."""
-        return self._labels
-
-    def __len__(self) -> int:
-        return len(self._labels)
+        self.patches, self.labels = patches, np.asarray(labels, np.int64)
 
     def make_batch(
         self, indices: NDArray[np.int64], rng: np.random.Generator | None
@@ -42,7 +34,7 @@ class PatchExamples:
         if rng is not None:
             patches = augment_patches(patches, rng)
         given = torch.as_tensor(patches).contiguous(memory_format=torch.channels_last)
-        return given, torch.as_tensor(self._labels[indices], dtype=torch.float32)
+        return given, torch.as_tensor(self.labels[indices], dtype=torch.float32)
 
 
 def augment_patches(patches: Patches, rng: np.random.Generator) -> Patches:

@@ -17,6 +17,7 @@ from calcigraph.models import DistributionNet
 from calcigraph.training.graphs import GraphExamples, fit_graphs
 from calcigraph.training.loop import FitResult
 from calcigraph.training.points import draw_views
+from calcigraph.training.soft_labels import soft_labels
 from calcigraph.training.state import Reporter
 
 JUDGES_SEED = 1_000_003
@@ -27,32 +28,27 @@ TOLD_EVERY = 500
 
 
 class MarkedViews:
-    """Graphs of simulated marks, drawn when the first batch is asked for; see `loop.Examples`."""
+    """Graphs of simulated marks, drawn when the first batch is asked for; see `epoch.Examples`."""
 
-    def __init__(self, count: int, config: Config, *, seed: int, reporter: Reporter) -> None:
-        self.config, self.seed, self.reporter = config, seed, reporter
-        self._labels = np.arange(count, dtype=np.int64) % len(DISTRIBUTIONS)
-
-    @property
-    def labels(self) -> NDArray[np.int64]:
-        """(n,) index of the distribution."""
-        return self._labels
-
-    def __len__(self) -> int:
-        return len(self._labels)
+    def __init__(
+        self, count: int, config: Config, *, seed: int, reporter: Reporter, softness: float = 0.0
+    ) -> None:
+        self.config, self.seed, self.reporter, self.softness = config, seed, reporter, softness
+        self.labels = np.arange(count, dtype=np.int64) % len(DISTRIBUTIONS)
 
     def make_batch(self, indices: NDArray[np.int64], rng: np.random.Generator | None) -> tuple[Batch, Tensor]:
-        """One PyG batch and its labels (n,); every graph varied where `rng` is given."""
+        """One PyG batch and its labels, (n,) or soft (n, 5); every graph varied where `rng` is given."""
         return self._drawn.make_batch(indices, rng)
 
     @cached_property
     def _drawn(self) -> GraphExamples:
         graphs = []
-        for graph in draw_views(len(self), self.config, np.random.default_rng(self.seed)):
+        for graph in draw_views(len(self.labels), self.config, np.random.default_rng(self.seed)):
             graphs.append(graph)
-            if len(graphs) % TOLD_EVERY == 0 or len(graphs) == len(self):
-                self.reporter.stage("marks", len(graphs), len(self))
-        return GraphExamples(graphs, self.config.graph)
+            if len(graphs) % TOLD_EVERY == 0 or len(graphs) == len(self.labels):
+                self.reporter.stage("marks", len(graphs), len(self.labels))
+        shares = soft_labels(graphs, softness=self.softness) if self.softness else None
+        return GraphExamples(graphs, self.config.graph, shares=shares)
 
 
 def pretrain(
@@ -80,7 +76,7 @@ def pretrain(
         return None
     return fit_graphs(
         net,
-        MarkedViews(stage.graphs, config, seed=config.seed, reporter=reporter),
+        MarkedViews(stage.graphs, config, seed=config.seed, reporter=reporter, softness=stage.label_softness),
         MarkedViews(stage.judges, config, seed=config.seed + JUDGES_SEED, reporter=reporter),
         recipe=stage.recipe,
         seed=config.seed,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Iterator, Mapping
@@ -86,9 +87,12 @@ def made_of(config: Config, *given: Networks) -> str:
     return fingerprint(to_toml(config), weights)
 
 
-def _digest(network: nn.Module) -> list[float]:
-    """Sums of the tensors of a network, which no other weights share."""
-    return [float(tensor.detach().double().sum()) for tensor in network.state_dict().values()]
+def _digest(network: nn.Module) -> str:
+    """SHA-256 of the tensors of a network."""
+    every = hashlib.sha256()
+    for tensor in network.state_dict().values():
+        every.update(tensor.cpu().contiguous().numpy().tobytes())
+    return every.hexdigest()
 
 
 def _stamp(dataset: Dataset, case: Case) -> list[str]:
