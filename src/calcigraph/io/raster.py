@@ -37,8 +37,8 @@ def read_raster(content: bytes, label: str, *, spacing_mm: float | None, image_i
     check_size(label, header.rows, header.cols)
     if header.bits not in (8, 16):
         raise _refused(label, f"a {header.format} of {header.bits} bit")
-    spacing, spacing_words = given_spacing(label, spacing_mm)
     stored, notes = _one_channel(_decode(content, header, label), label)
+    spacing, spacing_words = given_spacing(label, spacing_mm)
     top = _white(stored)
     pixels = np.multiply(stored, np.float32(1.0 / top), dtype=np.float32)
     if header.white_is_zero:
