@@ -94,8 +94,7 @@ class CandidateConfig:
         _one_of(self, "response", "tophat", "blob")
         _one_of(self, "rule", "peaks", "components")
         _positive(self, "opening_mm", "blob_sigma_mm")
-        _not_negative(self, "working_spacing_mm", "threshold", "object_reach_mm")
-        _count(self, "at_most")
+        _not_negative(self, "working_spacing_mm", "threshold", "object_reach_mm", "at_most")
 
 
 @dataclass(frozen=True)

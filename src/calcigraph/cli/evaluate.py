@@ -47,10 +47,10 @@ def evaluate(
     from calcigraph.pipeline import Pipeline
 
     data = read_dataset(dataset)
-    prepare_folder(out)
     pipeline = Pipeline.from_pretrained(model, device=device)
     if prevalence is not None:
         pipeline = pipeline.expecting(prevalence)
+    prepare_folder(out)
     with progress(len(data)) as move:
         result = evaluate_model(
             pipeline, data, out, seed=seed, report=lambda done, total: move(done, "images")

@@ -61,7 +61,6 @@ def predict(
     if not sources:
         print(f"error: no images in {', '.join(map(str, inputs))}", file=sys.stderr)
         raise typer.Exit(NOTHING_PROCESSED)
-    prepare_folder(out)
     check_device(device)
     start = time.perf_counter()
     from calcigraph.checkpoint import find_model
@@ -70,6 +69,7 @@ def predict(
     pipeline = Pipeline.from_pretrained(model, device=device)
     if prevalence is not None:
         pipeline = pipeline.expecting(prevalence)
+    prepare_folder(out)
     model_seconds = time.perf_counter() - start
     done = itertools.count(1)
     try:
