@@ -96,6 +96,23 @@ def test_a_close_call_is_said(image):
         assert said == (first - second < CLOSE_CALL) == (temperature > 1)
 
 
+def test_thin_evidence_is_said(image):
+    for bias in (-20.0, 20.0):  # nothing is the lesion's, or all is
+        road = pipeline()
+        with torch.no_grad():
+            road.networks.distribution.readout.member[-1].bias.fill_(bias)
+        prediction = road.predict(image)
+        said = [warning for warning in prediction.warnings if "thin evidence" in warning]
+        assert len(said) == (bias < 0) and prediction.distribution is not None
+        if said:
+            assert said == [
+                f"distribution: thin evidence: 0.0 of {len(prediction.calcifications)} calcifications "
+                "weigh in the lesion's shape"
+            ]
+    said = pipeline("paper").predict(image).warnings
+    assert not any("thin evidence" in warning for warning in said), "it names by anything else than a shape"
+
+
 def test_probabilities_follow_the_prevalence(image):
     equal = pipeline().predict(image).probabilities
     met = pipeline(prevalence="cbis-ddsm").predict(image).probabilities

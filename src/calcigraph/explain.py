@@ -1,4 +1,4 @@
-"""Which calcifications decided: those without which the answer would be less sure."""
+"""Which calcifications decided: those of the lesion, and those without which the answer would be less sure."""
 
 from __future__ import annotations
 
@@ -44,6 +44,19 @@ def node_saliency(
     highest = saliency.max() if len(saliency) else 0
     scaled: NDArray[np.float32] = (saliency / highest if highest > 0 else saliency).cpu().numpy()
     return scaled
+
+
+def lesion_weights(net: DistributionNet, graph: CalcificationGraph) -> NDArray[np.float32]:
+    """Weight (n,) in [0, 1] of each calcification in the shape by which the lesion is named.
+
+    All 1 for a network that names by anything else than that shape. The network is asked as it is, in inference mode.
+    """
+    if not isinstance(net.readout, MemberReadout):
+        return np.ones(len(graph.pos), np.float32)
+    batch = Batch.from_data_list([graph]).to(next(net.parameters()).device)
+    with torch.no_grad():
+        weights: NDArray[np.float32] = net.readout.weigh(net.node_features(batch)).cpu().numpy()
+    return weights
 
 
 def _by_weight(readout: MemberReadout, h: Tensor, batch: Batch, target: int | None) -> Tensor:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from calcigraph.checkpoint import find_model, load_model, load_ranges
 from calcigraph.config import Config
 from calcigraph.encode import Encoding, encode
-from calcigraph.explain import node_saliency
+from calcigraph.explain import lesion_weights, node_saliency
 from calcigraph.familiar import Ranges, statistics, unlike
 from calcigraph.lexicon import DISTRIBUTIONS, Distribution
 from calcigraph.models import Networks, predict_logits
@@ -128,6 +128,11 @@ class Pipeline:
             first, second = sorted(probabilities, key=lambda name: -probabilities[name])[:2]
             if probabilities[first] - probabilities[second] < CLOSE_CALL:
                 said.append(f"distribution: a close call between {first} and {second}")
+            together = float(lesion_weights(self.networks.distribution, encoding.graph).sum())
+            if together < needed:
+                said.append(
+                    f"distribution: thin evidence: {together:.1f} of {found} calcifications weigh in the lesion's shape"
+                )
         if max(mammogram.spacing_mm) > MAX_TRAINED_PITCH_MM:
             pitch = max(mammogram.spacing_mm)
             said.append(f"detector: pixel pitch {pitch:.3g} mm is coarser than any it was trained on")
