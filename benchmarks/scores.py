@@ -29,6 +29,7 @@ from calcigraph.metrics import (
     calibration_error,
     constant_answer,
     fill_unanswered,
+    is_answered,
     multiclass_auc,
 )
 from calcigraph.pipeline import Pipeline
@@ -48,9 +49,9 @@ def interval(found: Interval) -> str:
     return f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"
 
 
-def labelled(folder: Path, data: Path) -> pd.DataFrame:
+def labelled(answers: pd.DataFrame, data: Path) -> pd.DataFrame:
     """Return the answers for views with a label, less the classes of which there is but one patient."""
-    table = read_table(folder / "predictions.csv").dropna(subset=["truth"])
+    table = answers.dropna(subset=["truth"])
     patients = table.groupby("truth")["patient_id"].transform("nunique")
     sides = {case.image_id: str(case.laterality) for case in read_dataset(data).cases}
     return table[patients > 1].assign(side=lambda kept: kept["image_id"].map(sides))
@@ -79,7 +80,7 @@ def distribution_table(table: pd.DataFrame, config: Config) -> list[str]:
     for key, name in SHOWN.items():
         cells = (interval(views[key]), interval(level[key]), interval(both[key]), f"{constant[key]:.3f}")
         lines.append(f"| {name} | {' | '.join(cells)} |")
-    without = int(np.isnan(given).any(axis=1).sum())
+    without = int((~is_answered(given)).sum())
     gained = fusing_gain(labels, given, patients.to_numpy(str), breasts)
     return [
         *lines,
@@ -93,7 +94,7 @@ def distribution_table(table: pd.DataFrame, config: Config) -> list[str]:
 
 def calibration_line(given: np.ndarray, config: Config) -> str:
     """Say how honest the best of so many probabilities could seem."""
-    level = expecting_equally(given[~np.isnan(given).any(axis=1)], config)
+    level = expecting_equally(given[is_answered(given)], config)
     rng = np.random.default_rng(0)
     ideal = [calibration_error(drawn_by(level, rng), level) for _ in range(1000)]
     low, high = np.quantile(ideal, [0.025, 0.975])
@@ -151,10 +152,11 @@ def detection_lines(metrics: dict[str, Any]) -> list[str]:
 def section(title: str, folder: Path, data: Path, config: Config) -> list[str]:
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     about = metrics["dataset"]
-    table = labelled(folder, data)
+    answers = read_table(folder / "predictions.csv")
+    table = labelled(answers, data)
     lines = [f"## {title}", "", f"{about['name']} ({about['source']}). {metrics['protocol']}.", ""]
     lines += [*distribution_table(table, config), "", *confusion_table(table), ""]
-    return [*lines, *normal_lines(read_table(folder / "predictions.csv")), *detection_lines(metrics), ""]
+    return [*lines, *normal_lines(answers), *detection_lines(metrics), ""]
 
 
 def normal_lines(table: pd.DataFrame) -> list[str]:

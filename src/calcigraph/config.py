@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from calcigraph.errors import BadConfig
@@ -21,29 +22,19 @@ def require(holds: bool, name: str, allowed: str) -> None:
         raise BadConfig(f"a wrong value of {name}", allowed=allowed, do="change the settings")
 
 
-def _positive(stage: object, *names: str) -> None:
+Rule = tuple[str, Callable[[float], bool]]
+"""What is allowed, in words and as a test."""
+_POSITIVE: Rule = ("a finite number above 0", lambda value: 0 < value < math.inf)
+_NOT_NEGATIVE: Rule = ("a finite number, 0 or more", lambda value: 0 <= value < math.inf)
+_SHARE: Rule = ("0 to 1", lambda value: 0 <= value <= 1)
+_BELOW_ONE: Rule = ("0 to below 1", lambda value: 0 <= value < 1)
+_COUNT: Rule = ("1 or more", lambda value: value >= 1)
+
+
+def _each(stage: object, rule: Rule, *names: str) -> None:
+    allowed, holds = rule
     for name in names:
-        require(0 < getattr(stage, name) < math.inf, name, "a finite number above 0")
-
-
-def _not_negative(stage: object, *names: str) -> None:
-    for name in names:
-        require(0 <= getattr(stage, name) < math.inf, name, "a finite number, 0 or more")
-
-
-def _share(stage: object, *names: str) -> None:
-    for name in names:
-        require(0 <= getattr(stage, name) <= 1, name, "0 to 1")
-
-
-def _below_one(stage: object, *names: str) -> None:
-    for name in names:
-        require(0 <= getattr(stage, name) < 1, name, "0 to below 1")
-
-
-def _count(stage: object, *names: str) -> None:
-    for name in names:
-        require(getattr(stage, name) >= 1, name, "1 or more")
+        require(holds(getattr(stage, name)), name, allowed)
 
 
 def _one_of(stage: object, name: str, *allowed: str) -> None:
@@ -62,8 +53,8 @@ class BreastConfig:
     """Distance kept from metal parts, markers, paddle edges and the border of burnt-in graphics."""
 
     def __post_init__(self) -> None:
-        _positive(self, "spacing_mm")
-        _not_negative(self, "tissue_margin_mm", "metal_margin_mm")
+        _each(self, _POSITIVE, "spacing_mm")
+        _each(self, _NOT_NEGATIVE, "tissue_margin_mm", "metal_margin_mm")
 
 
 @dataclass(frozen=True)
@@ -93,8 +84,8 @@ class CandidateConfig:
     def __post_init__(self) -> None:
         _one_of(self, "response", "tophat", "blob")
         _one_of(self, "rule", "peaks", "components")
-        _positive(self, "opening_mm", "blob_sigma_mm")
-        _not_negative(self, "working_spacing_mm", "threshold", "object_reach_mm", "at_most")
+        _each(self, _POSITIVE, "opening_mm", "blob_sigma_mm")
+        _each(self, _NOT_NEGATIVE, "working_spacing_mm", "threshold", "object_reach_mm", "at_most")
 
 
 @dataclass(frozen=True)
@@ -127,9 +118,9 @@ class ConfirmConfig:
     """With fewer calcifications there is no distribution (BI-RADS: a group has at least five)."""
 
     def __post_init__(self) -> None:
-        _count(self, "members")
-        _share(self, "threshold")
-        _not_negative(self, "separation_mm", "at_least")
+        _each(self, _COUNT, "members")
+        _each(self, _SHARE, "threshold")
+        _each(self, _NOT_NEGATIVE, "separation_mm", "at_least")
 
 
 @dataclass(frozen=True)
@@ -141,7 +132,7 @@ class GraphConfig:
     """`offset`: row and column offset as shares of the image (paper); `mm`: offset, distance and direction."""
 
     def __post_init__(self) -> None:
-        _count(self, "neighbours")
+        _each(self, _COUNT, "neighbours")
         _one_of(self, "edge_labels", "offset", "mm")
 
 
@@ -170,8 +161,8 @@ class NetworkConfig:
 
     def __post_init__(self) -> None:
         widths = ("visual_dim", "position_dim", "hidden_dim", "edge_hidden_dim", "readout_dim")
-        _count(self, *widths, "convolutions", "flatten_nodes")
-        _below_one(self, "visual_dropout", "dropout")
+        _each(self, _COUNT, *widths, "convolutions", "flatten_nodes")
+        _each(self, _BELOW_ONE, "visual_dropout", "dropout")
         _one_of(self, "readout", *READOUTS)
         _one_of(self, "output", "sigmoid", "softmax")
 
@@ -195,10 +186,10 @@ class TrainingConfig:
     """Share of the training patients held out to choose the epoch that is kept."""
 
     def __post_init__(self) -> None:
-        _count(self, "epochs", "batch_size")
-        _positive(self, "learning_rate")
-        _not_negative(self, "final_learning_rate", "weight_decay", "focal_gamma")
-        _below_one(self, "validation_share")
+        _each(self, _COUNT, "epochs", "batch_size")
+        _each(self, _POSITIVE, "learning_rate")
+        _each(self, _NOT_NEGATIVE, "final_learning_rate", "weight_decay", "focal_gamma")
+        _each(self, _BELOW_ONE, "validation_share")
 
 
 @dataclass(frozen=True)
@@ -219,8 +210,8 @@ class PretrainingConfig:
     )
 
     def __post_init__(self) -> None:
-        _not_negative(self, "graphs", "judges")
-        _share(self, "label_softness")
+        _each(self, _NOT_NEGATIVE, "graphs", "judges")
+        _each(self, _SHARE, "label_softness")
 
 
 @dataclass(frozen=True)
@@ -257,9 +248,9 @@ class Config:
     )
 
     def __post_init__(self) -> None:
-        _not_negative(self, "seed")
+        _each(self, _NOT_NEGATIVE, "seed")
         shares_of(self.prevalence)
-        _share(self, "prevalence_weight")
+        _each(self, _SHARE, "prevalence_weight")
 
 
 def paper() -> Config:

@@ -26,6 +26,7 @@ from calcigraph.metrics import (
     bootstrap,
     constant_answer,
     fill_unanswered,
+    is_answered,
 )
 from calcigraph.metrics import confusion_matrix as count_confusions
 from calcigraph.pipeline import Pipeline
@@ -214,7 +215,7 @@ def _write(
     if labelled:
         (out / "figures").mkdir(parents=True, exist_ok=True)
         labels, given = _labels(labelled), _probabilities(labelled)
-        counts, answered = count_confusions(labels, answers_of(given)), ~np.isnan(given).any(axis=1)
+        counts, answered = count_confusions(labels, answers_of(given)), is_answered(given)
         drawn = {
             "confusion_matrix": confusion_matrix(counts, [*DISTRIBUTIONS, "none"]),
             "roc_curves": roc_curves(labels, fill_unanswered(given, EQUAL), DISTRIBUTIONS),

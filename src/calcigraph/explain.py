@@ -33,9 +33,7 @@ def node_saliency(
     """
     was_training = net.training
     net.eval()
-    batch = Batch.from_data_list([graph]).to(next(net.parameters()).device)
-    with torch.no_grad():
-        h = net.node_features(batch)
+    h, batch = _features(net, graph)
     if isinstance(net.readout, MemberReadout):
         saliency = _by_weight(net.readout, h, batch, target)
     else:
@@ -53,10 +51,16 @@ def lesion_weights(net: DistributionNet, graph: CalcificationGraph) -> NDArray[n
     """
     if not isinstance(net.readout, MemberReadout):
         return np.ones(len(graph.pos), np.float32)
+    h, _ = _features(net, graph)
+    weights: NDArray[np.float32] = net.readout.weigh(h).detach().cpu().numpy()
+    return weights
+
+
+def _features(net: DistributionNet, graph: CalcificationGraph) -> tuple[Tensor, Batch]:
+    """Features (n, hidden_dim) of the nodes, without gradients, and the graph as a batch."""
     batch = Batch.from_data_list([graph]).to(next(net.parameters()).device)
     with torch.no_grad():
-        weights: NDArray[np.float32] = net.readout.weigh(net.node_features(batch)).cpu().numpy()
-    return weights
+        return net.node_features(batch), batch
 
 
 def _by_weight(readout: MemberReadout, h: Tensor, batch: Batch, target: int | None) -> Tensor:

@@ -86,7 +86,7 @@ def scores(y: Labels, probabilities: Float) -> Scores:
     if y.shape != (len(probabilities),) or len(y) == 0 or np.isinf(probabilities).any():
         raise ValueError(f"{y.shape} labels and {probabilities.shape} probabilities, or some infinite")
     confusion = confusion_matrix(y, answers_of(probabilities))
-    filled, answered = fill_unanswered(probabilities, EQUAL), ~np.isnan(probabilities).any(axis=1)
+    filled, answered = fill_unanswered(probabilities, EQUAL), is_answered(probabilities)
     hits, support, named = np.diag(confusion), confusion.sum(axis=1), confusion[:, :NONE].sum(axis=0)
     f1 = _ratio(2 * hits, support + named)
     present, share = support > 0, support / len(y)
@@ -94,23 +94,28 @@ def scores(y: Labels, probabilities: Float) -> Scores:
         n=len(y),
         precision=float(share @ _ratio(hits, named)),
         sensitivity=float(share @ _ratio(hits, support)),
-        specificity=_specificity(confusion),
+        specificity=_specificity(hits, support, named),
         f1=float(share @ f1),
         accuracy=float(hits.sum() / len(y)),
         auc=multiclass_auc(y, filled, average="weighted"),
         balanced_accuracy=float((hits[present] / support[present]).mean()),
         macro_f1=float(f1[present | (named > 0)].mean()),
         macro_auc=multiclass_auc(y, filled, average="macro"),
-        kappa=_kappa(confusion),
+        kappa=_kappa(hits, support, named),
         ece=calibration_error(y[answered], probabilities[answered]),
         classes_absent=int((~present).sum()),
     )
 
 
+def is_answered(probabilities: Float) -> NDArray[np.bool_]:
+    """Which rows (n, 5) are an answer: those without NaN."""
+    return np.asarray(~np.isnan(probabilities).any(axis=1))
+
+
 def answers_of(probabilities: Float) -> Labels:
     """Likeliest class of each row (n, 5), the first of equals; `NONE` for a row of NaN."""
     answers = np.nan_to_num(probabilities).argmax(axis=1)
-    answers[np.isnan(probabilities).any(axis=1)] = NONE
+    answers[~is_answered(probabilities)] = NONE
     return answers
 
 
@@ -165,8 +170,7 @@ def constant_answer(y: Labels) -> Scores:
 
 def fill_unanswered(probabilities: Float, shares: Float) -> Float:
     """Replace rows of NaN, images without an answer, by class shares (5,)."""
-    unanswered = np.isnan(probabilities).any(axis=1, keepdims=True)
-    return np.where(unanswered, shares, probabilities)
+    return np.where(is_answered(probabilities)[:, None], probabilities, shares)
 
 
 def bootstrap(
@@ -222,16 +226,15 @@ def _ratio(part: Labels, whole: Labels) -> Float:
     return np.divide(part, whole, out=np.zeros(len(whole)), where=whole > 0)
 
 
-def _specificity(confusion: Labels) -> float:
-    negatives = confusion.sum() - confusion.sum(axis=1)
-    false = confusion[:, :NONE].sum(axis=0) - np.diag(confusion)
+def _specificity(hits: Labels, support: Labels, named: Labels) -> float:
+    negatives, false = support.sum() - support, named - hits
     some = negatives > 0
     return float((1 - false[some] / negatives[some]).mean())
 
 
-def _kappa(confusion: Labels) -> float:
-    n = confusion.sum()
-    by_chance = float(confusion.sum(axis=1) @ confusion[:, :NONE].sum(axis=0) / n**2)
+def _kappa(hits: Labels, support: Labels, named: Labels) -> float:
+    n = support.sum()
+    by_chance = float(support @ named / n**2)
     if by_chance == 1.0:
         return float("nan")
-    return float((np.trace(confusion) / n - by_chance) / (1 - by_chance))
+    return float((hits.sum() / n - by_chance) / (1 - by_chance))

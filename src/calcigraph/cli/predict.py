@@ -69,8 +69,8 @@ def predict(
     pipeline = Pipeline.from_pretrained(model, device=device)
     if prevalence is not None:
         pipeline = pipeline.expecting(prevalence)
-    prepare_folder(out)
     model_seconds = time.perf_counter() - start
+    prepare_folder(out)
     done = itertools.count(1)
     try:
         with progress(len(sources)) as move:

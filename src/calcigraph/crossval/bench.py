@@ -17,7 +17,7 @@ from calcigraph.crossval.options import StudyOptions
 from calcigraph.io import Case, Dataset
 from calcigraph.io.tables import write_table
 from calcigraph.lexicon import DISTRIBUTIONS
-from calcigraph.metrics import fill_unanswered
+from calcigraph.metrics import fill_unanswered, is_answered
 from calcigraph.provenance import fingerprint
 from calcigraph.training import EpochReport, Reporter, Workers
 
@@ -125,7 +125,7 @@ class Bench:
                 "model": model,
                 "truth": [str(case.distribution) for case in cases],
                 "distribution": [str(DISTRIBUTIONS[k]) for k in filled.argmax(axis=1)],
-                "answered": (~np.isnan(probabilities).any(axis=1)).astype(int),
+                "answered": is_answered(probabilities).astype(int),
             }
         )
         table[list(PROBABILITIES)] = filled

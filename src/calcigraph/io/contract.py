@@ -215,14 +215,14 @@ def _truth_problems(folder: Path, cases: list[Case]) -> Iterator[str]:
 def _image_problems(dataset: Dataset) -> Iterator[str]:
     for case in dataset.cases:
         try:
-            shape = dataset.read(case).pixels.shape
+            shape = dataset.read(case).shape
         except CalcigraphError as error:
             yield str(error)
         else:
             yield from _misplaced(dataset, case, shape)
 
 
-def _misplaced(dataset: Dataset, case: Case, shape: tuple[int, ...]) -> Iterator[str]:
+def _misplaced(dataset: Dataset, case: Case, shape: tuple[int, int]) -> Iterator[str]:
     """Say which true calcification lies outside of an image of this (rows, cols)."""
     try:
         truth = dataset.truth(case)
@@ -230,7 +230,7 @@ def _misplaced(dataset: Dataset, case: Case, shape: tuple[int, ...]) -> Iterator
         return
     if truth is None:
         return
-    outside = (truth[["row_px", "col_px"]].to_numpy() > np.array(shape[:2]) - 0.5).any(axis=1)
+    outside = (truth[["row_px", "col_px"]].to_numpy() > np.array(shape) - 0.5).any(axis=1)
     if outside.any():
         row = int(outside.argmax())
         place = ", ".join(f"{truth[name].iloc[row]:g}" for name in ("row_px", "col_px"))
