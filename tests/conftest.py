@@ -10,7 +10,7 @@ from inline_pool import InlinePool
 @pytest.fixture
 def inline_pool(monkeypatch):
     """Let the simulator work in this process."""
-    monkeypatch.setattr("calcigraph.simulate.cohort.ProcessPoolExecutor", InlinePool)
+    monkeypatch.setattr("calcigraph.processes.ProcessPoolExecutor", InlinePool)
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +34,7 @@ def trained(tiny_cohort, tmp_path_factory):
         if name not in done:
             run, heard = tmp_path_factory.mktemp(name), Heard()
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr("calcigraph.training.candidates.ProcessPoolExecutor", InlinePool)
+                patch.setattr("calcigraph.processes.ProcessPoolExecutor", InlinePool)
                 model = train_model(read_dataset(tiny_cohort), CONFIGS[name], run, reporter=heard)
             done[name] = run, heard, model
         return done[name]

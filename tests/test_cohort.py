@@ -13,6 +13,7 @@ from calcigraph.errors import BadManifest
 from calcigraph.io import problems, read_dataset, read_truth
 from calcigraph.lexicon import Distribution, View
 from calcigraph.simulate import CohortOptions, PlannedCase, simulate_case, write_cohort
+from inline_pool import InlinePool
 
 BOTH = (View.CC, View.MLO)
 PLAN = (
@@ -41,10 +42,9 @@ def fingerprints(folder):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """Written by processes of its own, as the command does."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("calcigraph.simulate.cohort.ProcessPoolExecutor", ProcessPoolExecutor)
-        return write(tmp_path_factory.mktemp("whole"), workers=2)
+        patch.setattr("calcigraph.processes.ProcessPoolExecutor", InlinePool)
+        return write(tmp_path_factory.mktemp("whole"))
 
 
 @pytest.fixture
@@ -59,8 +59,10 @@ def test_what_is_written(whole):
     assert set(fingerprints(whole)) == expected | {"dataset.json", "manifest.csv", "simulation.json"}
 
 
-def test_same_seed_same_bytes_in_one_process_or_two(whole, tmp_path):
-    assert fingerprints(write(tmp_path)) == fingerprints(whole)
+def test_same_seed_same_bytes_in_one_process_or_two(tmp_path, monkeypatch):
+    monkeypatch.setattr("calcigraph.processes.ProcessPoolExecutor", ProcessPoolExecutor)
+    one, two = (write(tmp_path / str(workers), workers=workers) for workers in (1, 2))
+    assert fingerprints(one) == fingerprints(two)
 
 
 def test_another_seed_differs_in_every_image(whole, tmp_path):

@@ -128,11 +128,21 @@ def test_a_distribution_of_a_single_patient_is_left_out(tiny_cohort, tmp_path):
     assert len(pd.read_csv(tmp_path / "predictions.csv")) == len(others)
 
 
-def test_figure_5_does_without_networks_that_are_gone(finished, tiny_cohort, tmp_path):
+def test_figure_5_needs_what_explains_the_answers_and_no_networks(finished, tiny_cohort, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(finished[0], run)
-    for gone in (run / "fold_1" / "default" / "model", run / "fold_2" / "default" / "model"):
-        shutil.rmtree(gone)
+    for weights in run.rglob("*.safetensors"):
+        weights.unlink()
+    again, _ = study(tiny_cohort, run)
+    assert "examples.png" in again.figures
+    picture = (run / "figures" / "examples.png").read_bytes()
+    assert picture == (finished[0] / "figures" / "examples.png").read_bytes()
+    for heats in run.glob("fold_*/mobilenetv2/grad_cam.npy"):
+        heats.unlink()
+    again, _ = study(tiny_cohort, run)
+    assert "examples.png" in again.figures and (run / "figures" / "examples.png").read_bytes() != picture
+    for nodes in run.glob("fold_*/default/saliency.csv"):
+        nodes.unlink()
     again, _ = study(tiny_cohort, run)
     assert "examples.png" not in again.figures and "Figure 5: what" not in (run / "report.html").read_text()
 

@@ -20,6 +20,7 @@ from calcigraph.crossval.folds import freeze_folds, make_folds
 from calcigraph.crossval.geometry import FEATURES, largest_group, measure, outline
 from calcigraph.crossval.grad_cam import image_saliency
 from calcigraph.crossval.rule import distribution_of
+from calcigraph.crossval.saliency import middle_of_each_class
 from calcigraph.crossval.table import PAPER_TABLE
 from calcigraph.encode import Encoding
 from calcigraph.errors import BadManifest
@@ -282,21 +283,42 @@ def test_grad_cam_of_every_network(name):
     network = image_network(name, channels=3, classes=5).eval()
     image = np.random.default_rng(0).integers(255, size=(64, 64, 3)).astype(np.uint8)
     heat = image_saliency(network, name, image, target=2)
-    assert heat.shape == (64, 64) and heat.dtype == np.float32 and 0 <= heat.min() <= heat.max() <= 1
+    assert (
+        heat.ndim == 2
+        and 0 < heat.size < 64
+        and heat.dtype == np.float32
+        and 0 <= heat.min() <= heat.max() <= 1
+    )
 
 
-def test_the_example_is_the_median_one():
+def test_the_example_is_the_median_one_of_those_that_the_image_network_explains_too():
     table = pd.DataFrame(
         {
             "image_id": list("abcde"),
             "truth": ["linear"] * 4 + ["diffuse"],
-            "answered": [1, 1, 1, 0, 1],
             "p_linear": [0.9, 0.1, 0.5, 0.4, 0.6],
             "p_grouped": 0.1,
         }
     )
-    assert choose(table, Distribution.LINEAR)["image_id"] == "c"
-    assert choose(table, Distribution.GROUPED) is None
+    assert choose(table, Distribution.LINEAR, ())["image_id"] == "d"
+    assert choose(table, Distribution.LINEAR, ("a", "e"))["image_id"] == "a"
+    assert choose(table, Distribution.LINEAR, ("e",))["image_id"] == "d"
+    assert choose(table, Distribution.GROUPED, ("a",)) is None
+
+
+def test_a_fold_keeps_the_middle_image_of_each_class():
+    probabilities = {"a": 0.9, "b": 0.1, "c": 0.5, "d": 0.2}
+    named = [
+        (
+            Case(name, name, Path("x"), distribution=Distribution.LINEAR),
+            encoded(cloud((60, 40), (30, 30), 5)),
+            row,
+        )
+        for name, p in probabilities.items()
+        for row in [np.where(np.arange(5) == Distribution.LINEAR.place, p, (1 - p) / 4)]
+    ]
+    assert [case.image_id for case, _, _ in middle_of_each_class(named)] == ["d"]
+    assert middle_of_each_class([]) == []
 
 
 def test_the_late_gain():

@@ -24,7 +24,7 @@ from tiny_training import CONFIGS, WEIGHTS, Heard, Killed
 
 @pytest.fixture(autouse=True)
 def in_this_process(monkeypatch):
-    monkeypatch.setattr("calcigraph.training.candidates.ProcessPoolExecutor", InlinePool)
+    monkeypatch.setattr("calcigraph.processes.ProcessPoolExecutor", InlinePool)
 
 
 def weights(run):

@@ -25,6 +25,6 @@ PLAN = tuple(
 def write(folder: Path) -> Path:
     """Write it in this process."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("calcigraph.simulate.cohort.ProcessPoolExecutor", InlinePool)
+        patch.setattr("calcigraph.processes.ProcessPoolExecutor", InlinePool)
         write_cohort(folder, PLAN, OPTIONS, name="Tiny")
     return folder

@@ -59,7 +59,7 @@ def study(
     """Run it in this process."""
     heard = heard or HeardStudy()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("calcigraph.training.candidates.ProcessPoolExecutor", InlinePool)
+        patch.setattr("calcigraph.processes.ProcessPoolExecutor", InlinePool)
         result = run_study(
             read_dataset(cohort), models, options, run, workers=workers, beside=beside, reporter=heard
         )

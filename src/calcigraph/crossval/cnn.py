@@ -8,9 +8,10 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from calcigraph.checkpoint import load_weights
 from calcigraph.crossval.bench import Bench, Float, labels_of
+from calcigraph.crossval.grad_cam import image_saliency
 from calcigraph.crossval.options import StudyOptions
+from calcigraph.crossval.saliency import write_maps
 from calcigraph.io import Case
 from calcigraph.lexicon import DISTRIBUTIONS
 from calcigraph.models.baselines import image_network
@@ -28,7 +29,7 @@ def image_key(options: StudyOptions, name: str) -> str:
 
 
 def answer_by_image(bench: Bench, name: str) -> Float:
-    """Train an image network on the fold and answer its test cases (n, 5).
+    """Train an image network on the fold, answer its test cases (n, 5) and keep its saliency for their true classes.
 
     Raises:
         BadConfig: MONAI or, for several devices, Lightning is not installed.
@@ -55,7 +56,13 @@ def answer_by_image(bench: Bench, name: str) -> Float:
         report=lambda epoch: reporter.epoch(name, epoch),
         workers=bench.workers,
     )
-    return predict_images(network, _examples(bench, bench.labelled("test")).images, device=bench.device)
+    test = _examples(bench, bench.labelled("test"))
+    answers = predict_images(network, test.images, device=bench.device)
+    pairs = zip(test.images, test.labels, strict=True)
+    write_maps(
+        bench, name, [image_saliency(network, name, image, target=int(label)) for image, label in pairs]
+    )
+    return answers
 
 
 def first_network(name: str, options: StudyOptions) -> nn.Module:
@@ -65,13 +72,6 @@ def first_network(name: str, options: StudyOptions) -> nn.Module:
     if name in options.pretrained:
         load_pretrained(network, name, Path(options.pretrained[name]))
     return network
-
-
-def load_image_network(bench: Bench, name: str) -> nn.Module:
-    """Read the network that `answer_by_image` left, in inference mode."""
-    network = image_network(name, channels=CHANNELS, classes=len(DISTRIBUTIONS))
-    load_weights(network, bench.folder / name / "best.safetensors")
-    return network.to(bench.device).eval()
 
 
 def _examples(bench: Bench, cases: list[Case]) -> ImageExamples:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -23,7 +22,8 @@ def image_saliency(network: nn.Module, name: str, image: Images, *, target: int)
         target: the class c.
 
     Returns:
-        (size, size) in [0, 1], 1 at the most important place; all 0 where none speaks for the class.
+        (h, w) of the network's last maps, in [0, 1]: 1 at the most important place, all 0 where none speaks for the
+        class.
     """
     held: list[Tensor] = []
 
@@ -41,6 +41,4 @@ def image_saliency(network: nn.Module, name: str, image: Images, *, target: int)
         handle.remove()
     weighted = (held[0] * slope.mean(dim=(2, 3), keepdim=True)).sum(dim=1)[0]
     heat: NDArray[np.float32] = torch.relu(weighted).detach().cpu().numpy()
-    size = image.shape[0]
-    large = np.asarray(cv2.resize(heat, (size, size), interpolation=cv2.INTER_LINEAR), np.float32)
-    return large / large.max() if large.max() > 0 else large
+    return heat / heat.max() if heat.max() > 0 else heat

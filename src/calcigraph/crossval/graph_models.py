@@ -13,9 +13,11 @@ from calcigraph.config import Config
 from calcigraph.crossval.bench import Bench, Float
 from calcigraph.crossval.deletion import deletion_table
 from calcigraph.crossval.options import FINE_TUNED_RATE, StudyOptions
+from calcigraph.crossval.saliency import write_nodes
 from calcigraph.encode import Encoding
 from calcigraph.io import Case
 from calcigraph.io.tables import write_table
+from calcigraph.metrics import is_answered
 from calcigraph.models import Networks, predict_logits
 from calcigraph.provenance import fingerprint
 from calcigraph.training import train_model
@@ -129,10 +131,13 @@ def answer_by_graph(bench: Bench, name: str, *, recipe_of: Callable[[StudyOption
     model, cases = FoldModel.load(bench, name), bench.labelled("test")
     encodings = model.encode(bench, cases, name)
     answers = model.answer(encodings, device=bench.device)
-    named = [(c, e) for c, e, a in zip(cases, encodings, answers, strict=True) if not np.isnan(a).any()]
+    net = model.networks.distribution
+    rows = zip(cases, encodings, answers, is_answered(answers), strict=True)
+    named = [(case, encoding, answer) for case, encoding, answer, known in rows if known]
+    write_nodes(bench, name, net, named)
     table = deletion_table(
-        model.networks.distribution,
-        named,
+        net,
+        [(case, encoding) for case, encoding, _ in named],
         temperature=model.temperature,
         config=model.config.graph,
         orders=bench.options.random_deletions,

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib import metadata
-from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
@@ -22,6 +19,7 @@ from calcigraph.io.manifest import Case, write_manifest
 from calcigraph.io.tables import whole_file, write_table, write_text
 from calcigraph.io.truth import truth_path, write_truth
 from calcigraph.lexicon import View
+from calcigraph.processes import spread
 from calcigraph.simulate.acquire import ACQUISITIONS, Acquisition, draw_acquisition
 from calcigraph.simulate.anatomy import grow_breast
 from calcigraph.simulate.calcification import Calcification
@@ -138,14 +136,10 @@ def write_cohort(
     """
     _claim(folder, plan, options)
     missing = [case for case in plan if not _is_whole(folder, case, options)]
-    report(len(plan) - len(missing), len(plan))
+    whole = len(plan) - len(missing)
+    report(whole, len(plan))
     write = partial(_write_case, folder, options=options)
-    count = min(workers or os.cpu_count() or 1, max(1, len(missing)))
-    with ProcessPoolExecutor(
-        count, mp_context=get_context("spawn"), initializer=cv2.setNumThreads, initargs=(1,)
-    ) as pool:
-        for done, _ in enumerate(pool.map(write, missing), start=len(plan) - len(missing) + 1):
-            report(done, len(plan))
+    spread(write, missing, workers=workers, report=lambda done: report(whole + done, len(plan)))
     write_manifest(
         folder,
         name=name,

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import astuple, dataclass
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -22,6 +18,7 @@ from calcigraph.encode import extent_mm
 from calcigraph.errors import BadManifest
 from calcigraph.io import Case, Dataset
 from calcigraph.io.tables import whole_file
+from calcigraph.processes import spread
 from calcigraph.records import CANDIDATE_COLUMNS, Breast, Candidates, Look, Mammogram
 from calcigraph.training.windows import draw_windows
 
@@ -61,15 +58,10 @@ def detect_dataset(
     """
     (folder / WINDOWS).mkdir(parents=True, exist_ok=True)
     missing = [case for case in dataset.cases if not _path(folder, case).exists()]
-    done = len(dataset) - len(missing)
-    report(done, len(dataset))
+    whole = len(dataset) - len(missing)
+    report(whole, len(dataset))
     work = partial(_detect_case, dataset=dataset, config=config, folder=folder)
-    workers = min(os.cpu_count() or 1, max(1, len(missing)))
-    with ProcessPoolExecutor(
-        workers, mp_context=get_context("spawn"), initializer=cv2.setNumThreads, initargs=(1,)
-    ) as pool:
-        for count, _ in enumerate(pool.map(work, missing), start=done + 1):
-            report(count, len(dataset))
+    spread(work, missing, report=lambda done: report(whole + done, len(dataset)))
 
 
 def load_image(folder: Path, case: Case) -> LabelledImage:

@@ -1,0 +1,44 @@
+"""Work in other processes: all of it is done, and by the same arithmetic everywhere."""
+
+import os
+from functools import partial
+
+import numpy as np
+import pytest
+
+from calcigraph.processes import DISABLE, ENABLE, WIDE, spread
+
+
+def note(item, folder):
+    features = np._core._multiarray_umath.__cpu_features__
+    wide = [name for name in ("AVX512_SKX", "X86_V4") if features.get(name)]
+    folder.joinpath(str(item)).write_text(f"{os.environ.get(DISABLE, '')}; found: {wide}")
+
+
+def fail(item):
+    raise ValueError(item)
+
+
+def test_every_item_is_done_once_without_wide_arithmetic(tmp_path):
+    heard = []
+    spread(partial(note, folder=tmp_path), range(5), workers=2, report=heard.append)
+    assert heard == [1, 2, 3, 4, 5]
+    said = [path.read_text() for path in sorted(tmp_path.iterdir())]
+    assert said == [f"{WIDE}; found: []"] * 5
+    assert DISABLE not in os.environ
+    spread(partial(note, folder=tmp_path), [], report=heard.append)
+    assert len(heard) == 5
+
+
+@pytest.mark.parametrize("name", [DISABLE, ENABLE])
+def test_what_the_user_has_set_stays(tmp_path, monkeypatch, name):
+    monkeypatch.setenv(name, "AVX512_ICL")
+    spread(partial(note, folder=tmp_path), [0])
+    assert os.environ[name] == "AVX512_ICL"
+    assert (tmp_path / "0").read_text().startswith("AVX512_ICL; " if name == DISABLE else "; ")
+
+
+def test_an_error_leaves_the_environment_as_it_was():
+    with pytest.raises(ValueError, match="3"):
+        spread(fail, [3], workers=1)
+    assert DISABLE not in os.environ
