@@ -51,18 +51,19 @@ class Example:
 
 
 def examples(rows: Sequence[Example]) -> Figure:
-    """Draw a row for each example; saliency from blue over yellow to red."""
-    figure, axes = blank(width=10.5, height=4.2 * max(len(rows), 1))
+    """Draw a row for each example, saliency from blue over yellow to red; a third column if an image network looks."""
+    columns = 3 if any(row.heat is not None for row in rows) else 2
+    figure, axes = blank(width=3.5 * columns, height=4.2 * max(len(rows), 1))
     axes.remove()
-    grid = figure.subplots(max(len(rows), 1), 3, squeeze=False)
-    for (truth, graph, image), row in zip(grid, rows, strict=False):
-        for each, title in ((truth, row.title), (graph, row.graph_answer), (image, row.image_answer)):
+    grid = figure.subplots(max(len(rows), 1), columns, squeeze=False)
+    for panels, row in zip(grid, rows, strict=False):
+        for each, title in zip(panels, (row.title, row.graph_answer, row.image_answer), strict=False):
             _draw_breast(each, row)
             each.set_title(title, fontsize=9, parse_math=False)
-        _draw_truth(truth, row)
-        _draw_graph(graph, row)
+        _draw_truth(panels[0], row)
+        _draw_graph(panels[1], row)
         if row.heat is not None:
-            _draw_heat(image, row)
+            _draw_heat(panels[2], row)
     return figure
 
 
