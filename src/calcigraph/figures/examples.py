@@ -31,7 +31,7 @@ class Example:
         window: the breast.
         truth_px: (n, 2) row, col of the true calcifications; none where not known.
         outline_px: (n, 2) row, col of the annotated region; none where not known.
-        calcifications: table with `CALCIFICATION_COLUMNS`.
+        calcifications: table with `row_px`, `col_px` and `saliency`.
         edge_index: (2, e) rows of it.
         graph_answer: words above the graph's saliency.
         heat: saliency of the image network over the window, in [0, 1]; None without one.
