@@ -55,7 +55,7 @@ class StudyOptions:
     detector: str = ""
     pretrained: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     bootstraps: int = 1000
-    permutations: int = 2000
+    permutations: int = 10_000
     random_deletions: int = 5
 
     def __post_init__(self) -> None:
