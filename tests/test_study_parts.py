@@ -283,12 +283,7 @@ def test_grad_cam_of_every_network(name):
     network = image_network(name, channels=3, classes=5).eval()
     image = np.random.default_rng(0).integers(255, size=(64, 64, 3)).astype(np.uint8)
     heat = image_saliency(network, name, image, target=2)
-    assert (
-        heat.ndim == 2
-        and 0 < heat.size < 64
-        and heat.dtype == np.float32
-        and 0 <= heat.min() <= heat.max() <= 1
-    )
+    assert heat.shape == (2, 2) and heat.dtype == np.float32 and 0 <= heat.min() <= heat.max() <= 1
 
 
 def test_the_example_is_the_median_one_of_those_that_the_image_network_explains_too():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
@@ -14,7 +13,7 @@ from calcigraph.config import GraphConfig
 from calcigraph.config_toml import read_config
 from calcigraph.crossval.bench import Bench
 from calcigraph.crossval.contestants import CONTESTANTS
-from calcigraph.crossval.saliency import read_maps, read_nodes
+from calcigraph.crossval.saliency import middle_of, read_maps, read_nodes
 from calcigraph.detect.matching import is_visible, targets
 from calcigraph.figures import Example
 from calcigraph.figures.panel import Window
@@ -55,10 +54,11 @@ def make_examples(benches: Sequence[Bench], answers: Mapping[str, pd.DataFrame])
         if chosen is not None:
             bench = next(b for b in benches if b.fold.number == chosen["fold"])
             case = next(c for c in bench.labelled("test") if c.image_id == chosen["image_id"])
-            said = {name: _said(name, answers, case) for name in (graph, image) if name}
+            said = (_said(graph, answers, case), _said(image, answers, case) if image else "")
             config = read_config(bench.folder / graph / CONFIG_FILE).graph
-            example = _explain(bench, case, nodes[case.image_id], config, heats.get(case.image_id))
-            rows.append(replace(example, graph_answer=said[graph], image_answer=said.get(image, "")))
+            rows.append(
+                _explain(bench, case, nodes[case.image_id], config, heats.get(case.image_id), said=said)
+            )
     return rows
 
 
@@ -75,16 +75,23 @@ def _first_kept(
 
 def choose(answers: pd.DataFrame, distribution: Distribution, heats: Collection[str]) -> pd.Series | None:
     """Return the row of the image of a class whose true class got the median probability; if it can, one of `heats`."""
-    own = answers[answers["truth"] == str(distribution)].sort_values([f"p_{distribution}", "image_id"])
+    own = answers[answers["truth"] == str(distribution)]
     both = own[own["image_id"].isin(list(heats))]
     own = own if both.empty else both
-    return None if own.empty else own.iloc[(len(own) - 1) // 2]
+    middle = middle_of(dict(zip(own["image_id"], own[f"p_{distribution}"], strict=True)))
+    return None if middle is None else own[own["image_id"] == middle].iloc[0]
 
 
 def _explain(
-    bench: Bench, case: Case, calcifications: pd.DataFrame, config: GraphConfig, heat: FloatImage | None
+    bench: Bench,
+    case: Case,
+    calcifications: pd.DataFrame,
+    config: GraphConfig,
+    heat: FloatImage | None,
+    *,
+    said: tuple[str, str],
 ) -> Example:
-    """Put together what is drawn of an image, without the words above."""
+    """Put together what is drawn of an image; `said` are the words above the graph and the heat."""
     mammogram = bench.dataset.read(case)
     box = breast_box(mammogram, bench.options.default.breast)
     truth = bench.dataset.truth(case)
@@ -97,9 +104,9 @@ def _explain(
         outline_px=_outline(bench, case),
         calcifications=calcifications,
         edge_index=nearest_neighbours(pos_mm, config.neighbours),
-        graph_answer="",
+        graph_answer=said[0],
         heat=None if heat is None else turn_back(heat, box.side),
-        image_answer="",
+        image_answer=said[1],
     )
 
 

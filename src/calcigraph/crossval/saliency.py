@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,14 +25,19 @@ Named = tuple[Case, Encoding, Float]
 """An image whose distribution was named, as the graph network sees it, and the answer (5,)."""
 
 
+def middle_of(images: Mapping[str, float]) -> str | None:
+    """Return the image of the median value, of two the lower, of equals by name; None without any."""
+    order = sorted(images, key=lambda name: (images[name], name))
+    return order[(len(order) - 1) // 2] if order else None
+
+
 def middle_of_each_class(named: Sequence[Named]) -> list[Named]:
     """Return of each class the image whose true class got the median probability, so neither best nor worst."""
-    chosen = []
-    for distribution in DISTRIBUTIONS:
-        own = [each for each in named if each[0].distribution is distribution]
-        own.sort(key=lambda each: (each[2][distribution.place], each[0].image_id))
-        chosen += own[(len(own) - 1) // 2 :][:1]
-    return chosen
+    chosen = {
+        middle_of({c.image_id: p[name.place] for c, _, p in named if c.distribution is name})
+        for name in DISTRIBUTIONS
+    }
+    return [each for each in named if each[0].image_id in chosen]
 
 
 def write_nodes(bench: Bench, name: str, net: DistributionNet, named: Sequence[Named]) -> None:
