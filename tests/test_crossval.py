@@ -91,7 +91,7 @@ def test_the_page_shows_everything(finished):
     pictures = re.findall(r'src="(figures/[^"]+)"', page)
     assert sorted(Path(name).name for name in pictures) == sorted(result.figures)
     assert all((run / name).stat().st_size > 1000 for name in pictures)
-    assert {"examples.png", "deletion.png", "learning_curves.png"} <= set(result.figures)
+    assert {"examples.jpg", "deletion.png", "learning_curves.png"} <= set(result.figures)
     links = re.findall(r'href="([^"#:]+)"', page)
     assert links and all((run / name).exists() for name in links)
     assert str(run) not in page and "<script" not in page
@@ -134,17 +134,17 @@ def test_figure_5_needs_what_explains_the_answers_and_no_networks(finished, tiny
     for weights in run.rglob("*.safetensors"):
         weights.unlink()
     again, _ = study(tiny_cohort, run)
-    assert "examples.png" in again.figures
-    picture = (run / "figures" / "examples.png").read_bytes()
-    assert picture == (finished[0] / "figures" / "examples.png").read_bytes()
+    assert "examples.jpg" in again.figures
+    picture = (run / "figures" / "examples.jpg").read_bytes()
+    assert picture == (finished[0] / "figures" / "examples.jpg").read_bytes()
     for heats in run.glob("fold_*/mobilenetv2/grad_cam.npy"):
         heats.unlink()
     again, _ = study(tiny_cohort, run)
-    assert "examples.png" in again.figures and (run / "figures" / "examples.png").read_bytes() != picture
+    assert "examples.jpg" in again.figures and (run / "figures" / "examples.jpg").read_bytes() != picture
     for nodes in run.glob("fold_*/default/saliency.csv"):
         nodes.unlink()
     again, _ = study(tiny_cohort, run)
-    assert "examples.png" not in again.figures and "Figure 5: what" not in (run / "report.html").read_text()
+    assert "examples.jpg" not in again.figures and "Figure 5: what" not in (run / "report.html").read_text()
 
 
 def test_a_finished_study_repeats_nothing(finished, tiny_cohort):

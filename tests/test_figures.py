@@ -9,6 +9,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 import hand_made
@@ -203,6 +204,17 @@ def test_confusion_matrix_shows_every_count():
     axes = figures.confusion_matrix(np.zeros((2, 3)), ["a", "b", "none"]).axes[0]
     assert [text.get_text() for text in axes.get_yticklabels()] == ["a", "b"]
     assert [text.get_text() for text in axes.get_xticklabels()] == ["a", "b", "none"]
+
+
+def test_written_figures_are_small_and_look_as_drawn(tmp_path):
+    figure = figures.confusion_matrix(np.arange(25).reshape(5, 5), ["a", "b", "c", "d", "e"])
+    figure.savefig(tmp_path / "plain.png")
+    for name in ("figure.png", "figure.jpg"):
+        figures.write_figure(tmp_path / name, figure)
+        with Image.open(tmp_path / name) as image:
+            written = np.asarray(image.convert("RGB")).astype(int)
+        assert np.abs(written - rendered(figure)).mean() < 1
+    assert (tmp_path / "figure.png").stat().st_size < 0.5 * (tmp_path / "plain.png").stat().st_size
 
 
 def test_roc_areas_agree_with_scikit_learn():

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from calcigraph.cases import fuse_views
 from calcigraph.encode import centre_on_objects, select_nodes
 from calcigraph.errors import BadManifest, CalcigraphError
-from calcigraph.figures import confusion_matrix, reliability, roc_curves
+from calcigraph.figures import confusion_matrix, reliability, roc_curves, write_figure
 from calcigraph.froc import Detection, FoundAt, MarkedImage, detection_at, found_at, froc, match_marks
 from calcigraph.io import Case, Dataset
 from calcigraph.io.tables import write_table, write_text
@@ -222,4 +222,4 @@ def _write(
             "reliability": reliability(labels[answered], given[answered]),
         }
         for name, figure in drawn.items():
-            figure.savefig(out / "figures" / f"{name}.png")
+            write_figure(out / "figures" / f"{name}.png", figure)

@@ -16,7 +16,14 @@ from calcigraph.crossval.deletion import deletion_curve
 from calcigraph.crossval.figure5 import make_examples
 from calcigraph.crossval.graph_models import DELETION
 from calcigraph.crossval.table import PAPER_TABLE, Row, labels, make_row, probabilities
-from calcigraph.figures import confusion_matrix, deletion_curves, examples, learning_curves, roc_curves
+from calcigraph.figures import (
+    confusion_matrix,
+    deletion_curves,
+    examples,
+    learning_curves,
+    roc_curves,
+    write_figure,
+)
 from calcigraph.io.tables import read_table, write_table, write_text
 from calcigraph.lexicon import DISTRIBUTIONS, RESEARCH_USE
 from calcigraph.metrics import NONE
@@ -134,9 +141,9 @@ def _draw(benches: Sequence[Bench], answers: Mapping[str, pd.DataFrame], study: 
         titled = {CONTESTANTS[model].title: curve for model, curve in study.deletions.items()}
         drawn["deletion.png"] = deletion_curves(titled)
     if rows := make_examples(benches, answers):
-        drawn["examples.png"] = examples(rows)
+        drawn["examples.jpg"] = examples(rows)
     for name, figure in drawn.items():
-        figure.savefig(folder / name)
+        write_figure(folder / name, figure)
     return tuple(drawn)
 
 

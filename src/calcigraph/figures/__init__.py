@@ -6,6 +6,7 @@ from calcigraph.figures.evaluation import confusion_matrix, reliability, roc_cur
 from calcigraph.figures.examples import Example, examples
 from calcigraph.figures.saliency import overlay, saliency_colours
 from calcigraph.figures.study import deletion_curves, learning_curves
+from calcigraph.figures.write import write_figure
 
 __all__ = [
     "Example",
@@ -17,4 +18,5 @@ __all__ = [
     "reliability",
     "roc_curves",
     "saliency_colours",
+    "write_figure",
 ]

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
@@ -19,7 +18,6 @@ COLOURS = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#5
 def blank(*, width: float = 6.4, height: float = 5.4) -> tuple[Figure, Axes]:
     """Return a figure of this size (inches) that says what its results are not for, and its axes."""
     figure = Figure(figsize=(width, height), dpi=150, layout="constrained")
-    FigureCanvasAgg(figure)
     figure.supxlabel(RESEARCH_USE, fontsize=7, color="#666666", x=0.01, ha="left")
     return figure, figure.add_subplot()
 
