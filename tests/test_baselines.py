@@ -37,6 +37,14 @@ def test_images_become_logits(name):
         assert network(torch.zeros(2, 3, 64, 64)).shape == (2, 5)
 
 
+@pytest.mark.parametrize("name", IMAGE_NETWORKS)
+def test_fresh_networks_are_sure_of_nothing(name):
+    torch.manual_seed(0)
+    network = build(name, channels=3, classes=5).train()
+    with torch.inference_mode():
+        assert network(torch.randn(4, 3, 64, 64)).std() < 1.5
+
+
 def torchvision_name(name, key):
     """Our name of a tensor → torchvision's."""
     if name == "densenet121":

@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy.stats import rankdata
 from torch import nn
 
 from calcigraph.config import GraphConfig, NetworkConfig
 from calcigraph.crossval.budget import _late_gain
-from calcigraph.crossval.compare import STATISTICS, balanced_accuracy, compare_models, holm
+from calcigraph.crossval.compare import STATISTICS, Exchanges, compare_models, holm
 from calcigraph.crossval.contestants import CONTESTANTS, line_up
 from calcigraph.crossval.deletion import SHARES, deletion_table, without
 from calcigraph.crossval.figure5 import choose
@@ -138,11 +139,37 @@ def test_chance_is_called_a_difference_as_rarely_as_it_should_be():
     assert np.mean(np.array(p) <= 0.2) < 0.35 and np.mean(np.array(p) <= 0.05) < 0.15
 
 
-def test_balanced_accuracy_is_that_of_the_metrics():
+@pytest.mark.parametrize("name", STATISTICS)
+def test_each_exchange_gives_the_difference_of_the_metrics_of_exchanged_answers(name):
     rng = np.random.default_rng(1)
-    y = rng.integers(4, size=50)
-    p = answers(rng, y, 0.3)
-    assert balanced_accuracy(y, p) == pytest.approx(scores(y, p).balanced_accuracy)
+    y, patients = rng.integers(4, size=50), [f"p{i // 3}" for i in range(50)]
+    first, second = (np.round(answers(rng, y, skill), 1) for skill in (0.5, 0.2))
+    first /= first.sum(axis=1, keepdims=True)
+    exchanges = Exchanges.draw(patients, 20, seed=2)
+    given = [rankdata(p, axis=0) if name == "macro_auc" else p for p in (first, second)]
+    for signs, difference in zip(exchanges.signs, STATISTICS[name](y, first, second, exchanges), strict=True):
+        exchanged = (signs[exchanges.patient] < 0)[:, None]
+        a, b = np.where(exchanged, given[1], given[0]), np.where(exchanged, given[0], given[1])
+        assert difference == pytest.approx(getattr(scores(y, a), name) - getattr(scores(y, b), name))
+
+
+def test_the_test_of_the_auc_is_blind_to_the_scale_of_probabilities():
+    rng = np.random.default_rng(4)
+    y, patients = rng.integers(5, size=80), [f"p{i // 2}" for i in range(80)]
+    first, second = answers(rng, y, 0.6), answers(rng, y, 0.3)
+    found = [
+        compare_models(y, {"a": p, "b": second}, patients, permutations=99, seed=1) for p in (first, first**3)
+    ]
+    assert [e.p for e in found[0] if e.statistic == "macro_auc"] == [
+        e.p for e in found[1] if e.statistic == "macro_auc"
+    ]
+
+
+def test_a_statistic_that_is_not_defined_has_no_p():
+    p = np.tile(np.eye(5)[1], (4, 1))
+    found = compare_models(np.ones(4, int), {"a": p, "b": p}, list("wxyz"), permutations=9, seed=0)
+    known = {each.statistic: np.isfinite(each.p) for each in found}
+    assert known == {"balanced_accuracy": True, "macro_auc": False, "kappa": False}
 
 
 def test_holm_by_hand():

@@ -42,9 +42,6 @@ class HeardStudy(Heard):
         self.folds.append((fold, model, before))
         self._hear(f"fold {fold}, {model}: answered")
 
-    def compared(self, done: int, total: int) -> None:
-        self._hear(f"compared {done}/{total}")
-
 
 def study(
     cohort: Path,

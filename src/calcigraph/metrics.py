@@ -40,11 +40,11 @@ class Scores:
         accuracy: the paper's.
         auc: one-vs-rest, weighted by support (the paper says "multi-class AUC" and no more).
         balanced_accuracy: mean sensitivity of the classes present.
-        macro_f1: mean over the classes present or named.
+        macro_f1: mean over the classes present.
         macro_auc: mean one-vs-rest AUC of the classes present.
         kappa: Cohen's, unweighted.
         ece: expected calibration error of the likeliest class, ten bins of equal width.
-        classes_absent: classes without an example, which are left out of the AUCs and the balanced accuracy.
+        classes_absent: classes without an example, which are left out of every mean over classes but the specificity's.
     """
 
     n: int
@@ -99,7 +99,7 @@ def scores(y: Labels, probabilities: Float) -> Scores:
         accuracy=float(hits.sum() / len(y)),
         auc=multiclass_auc(y, filled, average="weighted"),
         balanced_accuracy=float((hits[present] / support[present]).mean()),
-        macro_f1=float(f1[present | (named > 0)].mean()),
+        macro_f1=float(f1[present].mean()),
         macro_auc=multiclass_auc(y, filled, average="macro"),
         kappa=_kappa(hits, support, named),
         ece=calibration_error(y[answered], probabilities[answered]),

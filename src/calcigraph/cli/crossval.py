@@ -163,10 +163,6 @@ class _StudyLines(TrainingLines):
         how = "kept from before" if before else "answered"
         self.show(f"[{self.done} of {self.total}] fold {fold}, {model}: {how}", end=True)
 
-    def compared(self, done: int, total: int) -> None:
-        """So many pairs of models are compared."""
-        self.show(f"compare: {done} of {total} pairs", end=done == total)
-
 
 def _show(study: Study) -> None:
     print(f"{'':<34} {'macro AUC':<22} {'balanced accuracy':<22} accuracy, {'mean ± sd of folds'}")

@@ -24,6 +24,16 @@ from calcigraph.training import EpochReport, Reporter, Workers
 Float = NDArray[np.float64]
 
 PROBABILITIES = tuple(f"p_{name}" for name in DISTRIBUTIONS)
+ANSWER_COLUMNS = (
+    "image_id",
+    "patient_id",
+    "fold",
+    "model",
+    "truth",
+    "distribution",
+    "answered",
+    *PROBABILITIES,
+)
 PREDICTIONS = "predictions.csv"
 
 
@@ -32,10 +42,6 @@ class StudyReporter(Reporter, Protocol):
 
     def answered(self, fold: int, model: str, *, before: bool) -> None:
         """A model has answered a fold, now or in an earlier run."""
-        ...
-
-    def compared(self, done: int, total: int) -> None:
-        """So many pairs of models are compared."""
         ...
 
 
@@ -129,7 +135,7 @@ class Bench:
             }
         )
         table[list(PROBABILITIES)] = filled
-        write_table(self.folder / model / PREDICTIONS, table)
+        write_table(self.folder / model / PREDICTIONS, table[list(ANSWER_COLUMNS)])
 
 
 def labels_of(cases: Sequence[Case]) -> NDArray[np.int64]:

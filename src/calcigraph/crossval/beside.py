@@ -12,13 +12,12 @@ import pandas as pd
 
 from calcigraph.checkpoint import CONFIG_FILE
 from calcigraph.crossval.bench import PREDICTIONS, PROBABILITIES, Float
-from calcigraph.crossval.compare import macro_auc
 from calcigraph.crossval.contestants import CONTESTANTS
 from calcigraph.crossval.options import StudyOptions
 from calcigraph.crossval.table import labels, probabilities
 from calcigraph.errors import BadModel
 from calcigraph.io.tables import read_table
-from calcigraph.metrics import Interval, Labels, bootstrap
+from calcigraph.metrics import Interval, Labels, bootstrap, multiclass_auc
 from calcigraph.training.run_folder import read_record
 
 
@@ -82,7 +81,7 @@ def read_other(run: Path, *, key: str) -> OtherStudy:
         )
     try:
         settings = tomllib.loads((run / CONFIG_FILE).read_text(encoding="utf-8"))
-        table = read_table(run / PREDICTIONS)
+        table = read_table(run / PREDICTIONS)[["image_id", "model", *PROBABILITIES]]
         answers = {str(name): part for name, part in table.groupby("model")}
         images = {name: part for name, part in answers.items() if CONTESTANTS[name].kind == "image"}
         return OtherStudy(settings["image_size_px"], settings["image_training"]["epochs"], images)
@@ -112,7 +111,8 @@ def _compare(model: str, both: pd.DataFrame, other: OtherStudy, options: StudyOp
     half = len(PROBABILITIES)
 
     def judge(y: Labels, side_by_side: Float) -> _Pair:
-        here, there = macro_auc(y, side_by_side[:, :half]), macro_auc(y, side_by_side[:, half:])
+        parts = side_by_side[:, :half], side_by_side[:, half:]
+        here, there = (multiclass_auc(y, part, average="macro") for part in parts)
         return _Pair(here, there, there - here)
 
     intervals = bootstrap(

@@ -31,11 +31,10 @@ def answer_by_boosting(bench: Bench, name: str) -> Float:
         class_weight="balanced",
         random_state=bench.options.seed,
     )
-    test = bench.labelled("test")
-    answers = np.zeros((len(test), len(DISTRIBUTIONS)))
-    labels = labels_of(training)
+    test, labels = bench.labelled("test"), labels_of(training)
     if len(np.unique(labels)) < 2:
         return np.tile(bench.shares(), (len(test), 1))
     boosting.fit(of(training), labels)
+    answers = np.zeros((len(test), len(DISTRIBUTIONS)))
     answers[:, boosting.classes_] = boosting.predict_proba(of(test))
     return answers

@@ -27,6 +27,7 @@ class Budget:
         best_epoch: median of the epochs that were kept, from 1.
         late_gain: mean rise of the validation score from the first half of the epochs to the second, best to
             best: what is well above 0 had not converged.
+        training_loss: mean over the folds of that of the last epoch.
     """
 
     model: str
@@ -34,6 +35,7 @@ class Budget:
     epochs: float
     best_epoch: float
     late_gain: float
+    training_loss: float
 
 
 def histories(benches: Sequence[Bench], model: str) -> list[pd.DataFrame]:
@@ -59,6 +61,9 @@ def budget_of(benches: Sequence[Bench], model: str) -> Budget:
         epochs=float(np.mean([len(table) for table in curves])) if curves else nothing,
         best_epoch=float(np.median([_best(table) for table in curves])) if curves else nothing,
         late_gain=float(np.mean([_late_gain(table) for table in curves])) if curves else nothing,
+        training_loss=float(np.mean([table["training_loss"].iloc[-1] for table in curves]))
+        if curves
+        else nothing,
     )
 
 

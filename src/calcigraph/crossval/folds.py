@@ -85,6 +85,21 @@ def freeze_folds(
     return found
 
 
+def require_patients(cases: Sequence[Case], folds: int) -> None:
+    """Refuse fewer patients than folds.
+
+    Raises:
+        BadManifest: that.
+    """
+    patients = len({case.patient_id for case in cases})
+    if patients < folds:
+        raise BadManifest(
+            f"{patients} patients for {folds} folds",
+            allowed=f"at least {folds} patients",
+            do="take fewer folds, or add patients",
+        )
+
+
 def make_folds(cases: Sequence[Case], *, folds: int, seed: int, validation_share: float) -> tuple[Fold, ...]:
     """Divide patients into folds in which every class is as frequent as can be.
 
@@ -95,15 +110,10 @@ def make_folds(cases: Sequence[Case], *, folds: int, seed: int, validation_share
     Raises:
         BadManifest: fewer patients than folds.
     """
+    require_patients(cases, folds)
     images = Counter(case.patient_id for case in cases)
     labels = [-1 if case.distribution is None else case.distribution.place for case in cases]
     classes = class_of_patients([case.patient_id for case in cases], np.array(labels, np.int64))
-    if len(images) < folds:
-        raise BadManifest(
-            f"{len(images)} patients for {folds} folds",
-            allowed=f"at least {folds} patients",
-            do="take fewer folds, or add patients",
-        )
     rng = np.random.default_rng(seed)
     frequency = Counter(classes.values())
     shuffled = [str(patient) for patient in rng.permutation(sorted(images))]

@@ -21,7 +21,7 @@ from calcigraph.metrics import is_answered
 from calcigraph.models import Networks, predict_logits
 from calcigraph.provenance import fingerprint
 from calcigraph.training import train_model
-from calcigraph.training.candidates import detect_dataset
+from calcigraph.training.candidates import detect_dataset, require_truth
 from calcigraph.training.model import encode_cases, keep_detector
 from calcigraph.training.run_folder import made_of
 
@@ -116,6 +116,8 @@ def answer_by_graph(bench: Bench, name: str, *, recipe_of: Callable[[StudyOption
     """
     recipe = recipe_of(bench.options)
     config, candidates = recipe.config, bench.candidates(recipe.config)
+    if recipe.kept is None:  # before hours of detection
+        require_truth(bench.dataset, bench.dataset.cases, bench.fold.test | bench.fold.validation)
     detect_dataset(bench.dataset, config, candidates, report=lambda *n: bench.hear(name).stage("detect", *n))
     train_model(
         bench.dataset,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from calcigraph.crossval.bench import Bench
-from calcigraph.crossval.compare import STATISTICS, Comparison
+from calcigraph.crossval.compare import Comparison
 from calcigraph.crossval.contestants import CONTESTANTS
 from calcigraph.crossval.results import Study
 from calcigraph.crossval.table import OUR_METRICS, PAPER_METRICS, PAPER_TABLE, Share, Spread
@@ -36,13 +36,16 @@ WORDS = {
 }
 
 
-def write_page(benches: Sequence[Bench], study: Study, *, left_out: Collection[Distribution]) -> Path:
+def write_page(
+    benches: Sequence[Bench], study: Study, *, left_out: Collection[Distribution], untested: int
+) -> Path:
     """Write `report.html` beside `figures/`, to which it links relatively; returns its path.
 
     Args:
         benches: of the folds.
         study: what was found.
         left_out: distributions of a single patient.
+        untested: folds that are not answered yet.
     """
     dataset, options = benches[0].dataset, benches[0].options
     labelled = [case for case in dataset.cases if case.distribution is not None]
@@ -58,7 +61,7 @@ def write_page(benches: Sequence[Bench], study: Study, *, left_out: Collection[D
             classes=[(str(name), counts[name]) for name in DISTRIBUTIONS],
             options=options,
             folds=benches,
-            untested=options.folds - len(benches),
+            untested=untested,
             absent=_absent(benches, left_out),
             left_out=sorted(map(str, left_out)),
             study=study,
@@ -69,7 +72,6 @@ def write_page(benches: Sequence[Bench], study: Study, *, left_out: Collection[D
             pooled_metrics=POOLED,
             words=WORDS,
             paper_table=PAPER_TABLE,
-            statistics=list(STATISTICS),
             differences=[each for each in study.comparisons if each.p_holm < 0.05],
             distributions=[str(name) for name in DISTRIBUTIONS],
             summary=_summary(study),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 import pandas as pd
 
-from calcigraph.crossval.bench import PREDICTIONS, Bench
+from calcigraph.crossval.bench import ANSWER_COLUMNS, PREDICTIONS, Bench
 from calcigraph.crossval.beside import Beside, OtherStudy, set_beside
 from calcigraph.crossval.budget import Budget, budget_of, histories
 from calcigraph.crossval.compare import Comparison, compare_models
@@ -16,6 +17,7 @@ from calcigraph.crossval.deletion import deletion_curve
 from calcigraph.crossval.figure5 import make_examples
 from calcigraph.crossval.graph_models import DELETION
 from calcigraph.crossval.table import PAPER_TABLE, Row, labels, make_row, probabilities
+from calcigraph.errors import BadModel
 from calcigraph.figures import (
     confusion_matrix,
     deletion_curves,
@@ -56,11 +58,28 @@ class Study:
 
 
 def gather(benches: Sequence[Bench], models: Sequence[str]) -> dict[str, pd.DataFrame]:
-    """Read the out-of-fold answers, model → table with every labelled image once, in the same order."""
+    """Read the out-of-fold answers, model → table with every labelled image once, in the same order.
+
+    Raises:
+        BadModel: a file of answers is damaged.
+    """
     return {
-        model: pd.concat([read_table(b.folder / model / PREDICTIONS) for b in benches], ignore_index=True)
+        model: pd.concat(
+            [_read_answers(bench.folder / model / PREDICTIONS) for bench in benches], ignore_index=True
+        )
         for model in models
     }
+
+
+def _read_answers(path: Path) -> pd.DataFrame:
+    try:
+        return read_table(path)[list(ANSWER_COLUMNS)]
+    except (OSError, ValueError, KeyError) as error:
+        raise BadModel(
+            f"{path} that cannot be read ({type(error).__name__})",
+            allowed="the file that crossval wrote",
+            do=f"delete {path.parent}, which is then trained again",
+        ) from None
 
 
 def write_results(
@@ -83,7 +102,6 @@ def write_results(
         list(first["patient_id"]),
         permutations=options.permutations,
         seed=options.seed,
-        report=benches[0].reporter.compared,
     )
     deletions = {model: _deletion(benches, model) for model in models if CONTESTANTS[model].kind == "graph"}
     study = Study(

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from calcigraph.checkpoint import CONFIG_FILE
+from calcigraph.config_toml import read_config
 from calcigraph.crossval.bench import Bench, Float
 from calcigraph.crossval.geometry import DETECTOR, FEATURES, measure_fold
-from calcigraph.crossval.graph_models import FoldModel
 from calcigraph.lexicon import DISTRIBUTIONS, Distribution
 
 DIFFUSE_SHARE = 0.5
@@ -47,7 +48,7 @@ def distribution_of(form: Mapping[str, float]) -> Distribution:
 
 def answer_by_rule(bench: Bench, name: str) -> Float:
     """Answer the test cases of a fold (n, 5) by the rule; NaN where fewer than `at_least` calcifications were found."""
-    table, needed = measure_fold(bench), FoldModel.load(bench, DETECTOR).config.confirm.at_least
+    table, needed = measure_fold(bench), read_config(bench.folder / DETECTOR / CONFIG_FILE).confirm.at_least
     answers = np.full((len(bench.labelled("test")), len(DISTRIBUTIONS)), np.nan)
     for row, case in enumerate(bench.labelled("test")):
         form = dict(zip(FEATURES, table.loc[case.image_id, list(FEATURES)].to_numpy(np.float64), strict=True))

@@ -10,11 +10,12 @@ from typing import Any
 
 import tomli_w
 
+from calcigraph.checkpoint import find_model
 from calcigraph.crossval.bench import PREDICTIONS, Bench, StudyReporter
 from calcigraph.crossval.beside import read_other
 from calcigraph.crossval.cnn import first_network
 from calcigraph.crossval.contestants import CONTESTANTS, contestant_key, line_up
-from calcigraph.crossval.folds import SPLITS_FILE, freeze_folds, leave_out, lone_classes
+from calcigraph.crossval.folds import SPLITS_FILE, freeze_folds, leave_out, lone_classes, require_patients
 from calcigraph.crossval.options import StudyOptions
 from calcigraph.crossval.page import write_page
 from calcigraph.crossval.results import Study, write_results
@@ -56,52 +57,68 @@ def run_study(
 
     Raises:
         BadConfig: no such model, or one that needs what is not installed.
-        BadManifest: too few patients, or a data set on which a model cannot be trained.
+        BadManifest: too few patients, no distribution of two of them, none in the first folds, or a data set on
+            which a model cannot be trained.
         BadModel: `run` holds a study of other data, folds or seed, or answers of a model that was made with other
             options or weights; a file of pretrained weights or a folder of `beside` cannot be used.
     """
-    names = line_up(models)
-    if not any(case.distribution is not None for case in dataset.cases):
-        raise BadManifest(
-            f"data set {dataset.folder} without a distribution",
-            allowed=f"images with one of {', '.join(DISTRIBUTIONS)}",
-            do="fill the distribution column of manifest.csv",
-        )
-    workers = workers or Workers()
-    if images := [name for name in names if CONTESTANTS[name].kind == "image"]:
-        workers.require()
-        for name in images:
-            first_network(name, options)
+    names, workers = line_up(models), workers or Workers()
+    lone = lone_classes(dataset.cases)
+    asked = leave_out(dataset, lone)
+    _require_patients(asked, options)
+    _require_models(names, options, workers)
     key = study_key(dataset, options)
     others = [read_other(folder, key=key) for folder in beside]
     with _claim(run, dataset, options, names, key=key):
-        lone = lone_classes(dataset.cases)
-        dataset = leave_out(dataset, lone)
         folds = freeze_folds(
             run / SPLITS_FILE,
-            dataset.cases,
+            asked.cases,
             folds=options.folds,
             seed=options.seed,
             validation_share=options.default.graph_training.validation_share,
         )
-        benches = [
-            Bench(run, fold, fold.mark(dataset), options, device, workers, reporter)
-            for fold in folds[: options.first_folds or None]
-        ]
-        for bench in benches:
+        marked = [Bench(run, fold, fold.mark(asked), options, device, workers, reporter) for fold in folds]
+        benches = [bench for bench in marked if bench.labelled("test")]
+        for bench in benches[: options.first_folds or None]:
             for name in names:
                 answer_fold(bench, name)
-        shown = [bench for bench in benches if bench.labelled("test")]
-        study = write_results(shown, _answered(shown), others=others)
-        write_page(shown, study, left_out=lone)
+        shown = [bench for bench in benches if _has_answered(bench, names)]
+        study = write_results(
+            shown,
+            [name for name in CONTESTANTS if all(_has_answered(bench, [name]) for bench in shown)],
+            others=others,
+        )
+        write_page(shown, study, left_out=lone, untested=len(benches) - len(shown))
     return study
+
+
+def _require_patients(dataset: Dataset, options: StudyOptions) -> None:
+    """Refuse a data set that cannot be divided, before anything is written."""
+    if not any(case.distribution is not None for case in dataset.cases):
+        raise BadManifest(
+            f"data set {dataset.folder} without a distribution that two patients have",
+            allowed=f"images of at least two patients with the same of {', '.join(DISTRIBUTIONS)}",
+            do="fill the distribution column of manifest.csv, or add patients",
+        )
+    require_patients(dataset.cases, options.folds)
+
+
+def _require_models(names: Sequence[str], options: StudyOptions, workers: Workers) -> None:
+    """Refuse what cannot be built or read, before anything is trained; what is given to models of other calls too."""
+    images = {name for name in names if CONTESTANTS[name].kind == "image"}
+    if images:
+        workers.require()
+    for name in sorted(images | options.pretrained.keys()):
+        first_network(name, options)
+    if options.detector:
+        find_model(options.detector)
 
 
 def answer_fold(bench: Bench, name: str) -> None:
     """Let a contestant answer a fold, unless it has: the file of its answers appears when all is done."""
     folder = bench.folder / name
     before = (folder / PREDICTIONS).exists()
-    if not before and bench.labelled("test"):
+    if not before:
         bench.write_answers(name, CONTESTANTS[name].answer(bench, name))
     # Adam's moments take three times the room of the weights and are for going on, which is over.
     for moments in folder.rglob(STATE_FILE):
@@ -109,11 +126,9 @@ def answer_fold(bench: Bench, name: str) -> None:
     bench.reporter.answered(bench.fold.number, name, before=before)
 
 
-def _answered(benches: Sequence[Bench]) -> tuple[str, ...]:
-    """Models that have answered all of the folds, now or in earlier calls."""
-    return tuple(
-        name for name in CONTESTANTS if all((b.folder / name / PREDICTIONS).exists() for b in benches)
-    )
+def _has_answered(bench: Bench, names: Sequence[str]) -> bool:
+    """Whether all of these models have answered a fold, now or in earlier calls."""
+    return all((bench.folder / name / PREDICTIONS).exists() for name in names)
 
 
 def study_key(dataset: Dataset, options: StudyOptions) -> str:

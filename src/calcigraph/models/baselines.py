@@ -67,10 +67,14 @@ def densenet121(*, channels: int, classes: int) -> nn.Module:
 
 def efficientnet_b7(*, channels: int, classes: int) -> nn.Module:
     """EfficientNet-B7 (Tan and Le 2019)."""
-    network: nn.Module = _monai().EfficientNetBN(
+    network = _monai().EfficientNetBN(
         "efficientnet-b7", spatial_dims=2, in_channels=channels, num_classes=classes, pretrained=False
     )
-    return network
+    # MONAI draws these from a range made for a thousand classes; with five, the first logits would be twenty times
+    # those of the other networks.
+    network._fc.reset_parameters()
+    made: nn.Module = network
+    return made
 
 
 IMAGE_NETWORKS: dict[str, Callable[..., nn.Module]] = {
