@@ -241,6 +241,32 @@ def test_folds_can_follow_later(tiny_cohort, tmp_path):
     assert heard.folds == [(1, "constant", True), (2, "constant", False)]
     assert "1 of 2 folds" not in (tmp_path / "report.html").read_text()
     assert sum(share.n for share in result.rows[0].sensitivity.values()) == 12
+    again, _ = study(tiny_cohort, tmp_path, models=models, options=replace(OPTIONS, first_folds=1))
+    assert again.rows == result.rows and "1 of 2 folds" not in (tmp_path / "report.html").read_text()
+
+
+def test_folds_without_a_label_are_none_that_is_missing(tiny_cohort, tmp_path):
+    dataset = read_dataset(tiny_cohort)
+    patients = sorted({case.patient_id for case in dataset.cases})
+    few = [
+        replace(case, distribution=case.distribution if case.patient_id in patients[:4] else None)
+        for case in dataset.cases
+    ]
+    few = replace(
+        dataset, cases=tuple(replace(c, distribution=c.distribution and Distribution.GROUPED) for c in few)
+    )
+    options = replace(OPTIONS, folds=len(patients))
+    result = run_study(few, ["constant"], options, tmp_path, reporter=HeardStudy())
+    assert result.rows[0].sensitivity["grouped"].n == sum(c.distribution is not None for c in few.cases)
+    assert "A part of the study" not in (tmp_path / "report.html").read_text()
+
+
+def test_damaged_answers_are_named_in_one_line(tiny_cohort, tmp_path):
+    study(tiny_cohort, tmp_path, models=("constant",))
+    (tmp_path / "fold_2" / "constant" / "predictions.csv").write_text("")
+    with pytest.raises(BadModel, match=r"fold_2.constant.predictions.csv that cannot be read") as caught:
+        study(tiny_cohort, tmp_path, models=("constant",))
+    assert "\n" not in str(caught.value)
 
 
 KILLS = (
@@ -351,6 +377,18 @@ def test_what_cannot_be_studied_is_refused_in_one_line(tiny_cohort, tmp_path):
         study(tiny_cohort, tmp_path, models=("vgg",))
     with pytest.raises(BadManifest, match="11 patients for 12 folds"):
         study(tiny_cohort, tmp_path / "folds", models=("constant",), options=replace(OPTIONS, folds=12))
+    dataset = read_dataset(tiny_cohort)
+    alone = {case.distribution: case.patient_id for case in dataset.cases}
+    single = replace(dataset, cases=tuple(c for c in dataset.cases if c.patient_id == alone[c.distribution]))
+    with pytest.raises(BadManifest, match="without a distribution that two patients have"):
+        run_study(single, ["constant"], OPTIONS, tmp_path / "folds", reporter=HeardStudy())
+    with pytest.raises(BadModel, match="nosuch"):
+        lost = replace(OPTIONS, detector="nosuch")
+        study(tiny_cohort, tmp_path / "folds", models=("constant",), options=lost)
+    with pytest.raises(BadModel, match="pretrained weights"):
+        lost = replace(OPTIONS, pretrained={"mobilenetv2": str(tmp_path / "nosuch.safetensors")})
+        study(tiny_cohort, tmp_path / "folds", models=("constant",), options=lost)
+    assert not (tmp_path / "folds").exists()
     with pytest.raises(BadConfig, match="folds 1; allowed: 2 or more"):
         replace(OPTIONS, folds=1)
 
@@ -380,7 +418,16 @@ def test_a_detector_is_kept_where_no_calcification_is_known(finished, tiny_cohor
     stages = ((1, "pretraining"), (1, "distribution"), (2, "distribution"))  # the folds share the pretraining
     assert heard.epochs == [f"fold {k}, default: {stage} epoch {e}" for k, stage in stages for e in (0, 1)]
     page = (tmp_path / "report.html").read_text()
-    assert "the detector is that of the model" in page and "fine-tuned" not in page
+    assert "the detector is that of the model" in page and "The fine-tuned row" not in page
+
+
+def test_unknown_calcifications_are_noticed_before_anything_is_detected(tiny_cohort, tmp_path):
+    unmarked = tmp_path / "unmarked"
+    shutil.copytree(tiny_cohort, unmarked, ignore=shutil.ignore_patterns("truth"))
+    heard = HeardStudy()
+    with pytest.raises(BadManifest, match="without known calcifications"):
+        study(unmarked, tmp_path / "run", models=("default",), heard=heard)
+    assert not heard.words
 
 
 def test_the_fine_tuned_row_keeps_the_detector_of_the_weights_it_starts_from(

@@ -10,6 +10,7 @@ from pathlib import Path
 from calcigraph.crossval.bench import Bench
 from calcigraph.crossval.compare import Comparison
 from calcigraph.crossval.contestants import CONTESTANTS
+from calcigraph.crossval.options import StudyOptions
 from calcigraph.crossval.results import Study
 from calcigraph.crossval.table import OUR_METRICS, PAPER_METRICS, PAPER_TABLE, Share, Spread
 from calcigraph.io.tables import write_text
@@ -50,6 +51,7 @@ def write_page(
     dataset, options = benches[0].dataset, benches[0].options
     labelled = [case for case in dataset.cases if case.distribution is not None]
     counts = Counter(case.distribution for case in labelled)
+    took_part = {row.model for row in study.rows}
     text = (
         page_environment(FILTERS)
         .get_template("study.html.j2")
@@ -65,7 +67,10 @@ def write_page(
             absent=_absent(benches, left_out),
             left_out=sorted(map(str, left_out)),
             study=study,
-            fine_tuned=any(row.model == "default-finetuned" for row in study.rows),
+            fine_tuned="default-finetuned" in took_part,
+            missing=[each.title for name, each in CONTESTANTS.items() if name not in took_part],
+            pretraining=_pretraining(options, took_part),
+            unlearnt=math.log(sum(counts[name] > 0 for name in DISTRIBUTIONS)),
             titles={name: contestant.title for name, contestant in CONTESTANTS.items()},
             kinds={name: contestant.kind for name, contestant in CONTESTANTS.items()},
             paper_metrics=PAPER_METRICS,
@@ -106,6 +111,12 @@ FILTERS: dict[str, Callable[..., str]] = {
     "minutes": lambda seconds: _number(seconds / 60, 1),
 }
 """What the template calls its ways to show a value."""
+
+
+def _pretraining(options: StudyOptions, took_part: Collection[str]) -> list[tuple[str, int]]:
+    """Titles of the graph models that start on simulated graphs, with their number."""
+    graphs = {"paper": options.paper.pretraining.graphs, "default": options.default.pretraining.graphs}
+    return [(CONTESTANTS[name].title, n) for name, n in graphs.items() if n and name in took_part]
 
 
 def _absent(benches: Sequence[Bench], left_out: Collection[Distribution]) -> list[tuple[int, list[str]]]:
