@@ -6,7 +6,7 @@ that is absent there is left out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,6 +22,8 @@ from calcigraph.records import Prediction
 
 Float = NDArray[np.float64]
 
+CESM_SPACING_MM = 0.094
+"""The files do not state it; the system's pixels are of 94 to 100 µm."""
 CLUSTER_RADIUS_MM = 5.0
 CLUSTER_MARKS = 5
 MATCH_MM = 0.5
@@ -80,7 +82,7 @@ def crop_score(probability: Float) -> float:
 def mini_mias(pipeline: Pipeline, folder: Path) -> Iterator[Row]:
     """Score a film by its strongest cluster, and ask whether that lies in a circle of the data set."""
     circles = _mias_circles(folder / "Info.txt")
-    positive, score, hits = [], [], []
+    positive, score, hits, normal = [], [], [], []
     for path in sorted(folder.glob("*.png")):
         prediction = pipeline.predict(read_mammogram(path, spacing_mm=0.2))
         strength, centre_mm = strongest_cluster(prediction, pipeline)
@@ -89,10 +91,13 @@ def mini_mias(pipeline: Pipeline, folder: Path) -> Iterator[Row]:
         score.append(strength)
         if known:
             hits.append(any(np.hypot(*(centre_mm - place)) <= radius + 5 for place, radius in known))
+        else:
+            normal.append(prediction)
     yield _auc_row("mini-MIAS", "AUC of the strongest cluster", np.array(positive), np.array(score))
     yield Row(
         "mini-MIAS", len(hits), "strongest cluster inside a circle + 5 mm", f"{sum(hits)} of {len(hits)}"
     )
+    yield named_row("mini-MIAS normals", normal)
 
 
 def _mias_circles(path: Path) -> dict[str, list[tuple[Float, float]]]:
@@ -121,14 +126,23 @@ def strongest_cluster(prediction: Prediction, pipeline: Pipeline) -> tuple[float
 
 def normal_breasts(pipeline: Pipeline, folder: Path) -> Iterator[Row]:
     """Count false clusters on mammograms without findings."""
-    clusters, density = [], []
-    for path in sorted(folder.glob("*.jpg")):
-        prediction = pipeline.predict(read_mammogram(path, spacing_mm=0.094))
-        clusters.append(count_clusters(prediction.calcifications[["row_mm", "col_mm"]].to_numpy()))
-        density.append(len(prediction.calcifications) / prediction.breast.area_cm2)
+    paths = sorted(folder.glob("*.jpg"))
+    normal = [pipeline.predict(read_mammogram(path, spacing_mm=CESM_SPACING_MM)) for path in paths]
+    clusters = [count_clusters(each.calcifications[["row_mm", "col_mm"]].to_numpy()) for each in normal]
+    density = [len(each.calcifications) / each.breast.area_cm2 for each in normal]
     name = "CDD-CESM normals"
-    yield Row(name, len(clusters), "false clusters per image", f"{np.mean(clusters):.2f}")
-    yield Row(name, len(clusters), "marks per cm² of breast", f"{np.mean(density):.3f}")
+    measure = f"false clusters ({CLUSTER_MARKS} marks or more within 1 cm) per image"
+    yield Row(name, len(normal), measure, f"{np.mean(clusters):.2f}")
+    yield Row(name, len(normal), "marks per cm² of breast", f"{np.mean(density):.3f}")
+    yield named_row(name, normal)
+
+
+def named_row(dataset: str, normal: Sequence[Prediction]) -> Row:
+    """Count normal images that are given a distribution all the same."""
+    named = [each for each in normal if each.distribution is not None]
+    silent = sum(not each.warnings for each in named)
+    value = f"{len(named)}, {silent} of them without a warning"
+    return Row(dataset, len(normal), "given a distribution", value)
 
 
 def count_clusters(places_mm: Float) -> int:

@@ -130,8 +130,9 @@ class Pipeline:
                 said.append(f"distribution: a close call between {first} and {second}")
             together = float(lesion_weights(self.networks.distribution, encoding.graph).sum())
             if together < needed:
+                tenths = int(together * 10) / 10  # rounded up, 4.97 would be as many as are needed
                 said.append(
-                    f"distribution: thin evidence: {together:.1f} of {found} calcifications weigh in the lesion's shape"
+                    f"distribution: thin evidence: {tenths} of {found} calcifications weigh in the lesion's shape"
                 )
         if max(mammogram.spacing_mm) > MAX_TRAINED_PITCH_MM:
             pitch = max(mammogram.spacing_mm)

@@ -103,5 +103,8 @@ def _show_batch(batch: BatchResult) -> None:
         print(f"{result.image_id}: failed: {result.error}")
     reused = f", {len(batch.reused)} of them from an earlier run" if batch.reused else ""
     print(f"{count(len(batch.results), 'image')}: {len(done)} done{reused}, {len(batch.failures)} failed")
+    named = sum(result.distribution is not None for result in done)
+    warned = sum(bool(result.warnings) for result in done)
+    print(f"{named} with a distribution, {warned} with warnings")
     print(f"report: {batch.report}")
     print(RESEARCH_USE)
