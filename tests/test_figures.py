@@ -147,6 +147,17 @@ def test_names_are_no_mathematics_and_need_no_special_font(recwarn):
     assert not [w for w in recwarn if "Glyph" in str(w.message)]
 
 
+def test_warnings_are_named_on_the_picture():
+    image = hand_made.mammogram(rows=2000, cols=1600)
+    said = ("distribution: thin evidence: 0.4 of 7 calcifications weigh", "a warning without a stage")
+    figure = figures.overlay(image, replace(hand_made.prediction(image), warnings=said))
+    assert any(
+        text.get_text() == "Warning: thin evidence  ·  a warning without a stage" for text in figure.texts
+    )
+    silent = figures.overlay(image, replace(hand_made.prediction(image), warnings=()))
+    assert not any("Warning" in text.get_text() for text in silent.texts)
+
+
 def test_scale_bar_is_as_long_as_it_says():
     image = hand_made.mammogram(rows=2000, cols=1600, spacing_mm=0.1)
     axes = figures.overlay(image, hand_made.prediction(image)).axes[0]

@@ -38,16 +38,16 @@ def draw_scale_bar(axes: Axes, width_mm: float) -> None:
 def draw_caption(
     figure: Figure, mammogram: Mammogram, prediction: Prediction, *, dpi: int, margin_px: int
 ) -> None:
-    """Write the answer and the facts above, the notice below."""
+    """Write the answer, the facts and what to beware of above, the notice below."""
     height_px = figure.get_figheight() * dpi
     left = margin_px / (figure.get_figwidth() * dpi)
-    lines = zip((14, 56, 88), (23, 15, 15), _caption_lines(mammogram, prediction), strict=True)
+    lines = zip((14, 56, 88, 120), (23, 15, 15, 15), _caption_lines(mammogram, prediction), strict=True)
     for top_px, points, line in lines:
         figure.text(left, 1 - top_px / height_px, line, va="top", **text_style(points))
     figure.text(left, 12 / height_px, RESEARCH_USE, va="bottom", **{**text_style(14), "color": FAINT})
 
 
-def _caption_lines(mammogram: Mammogram, prediction: Prediction) -> tuple[str, str, str]:
+def _caption_lines(mammogram: Mammogram, prediction: Prediction) -> tuple[str, str, str, str]:
     count = len(prediction.calcifications)
     kept = f"{count:,} calcification{'' if count == 1 else 's'}"
     answer = "no distribution: too few calcifications"
@@ -59,12 +59,16 @@ def _caption_lines(mammogram: Mammogram, prediction: Prediction) -> tuple[str, s
         others = "  ".join(f"{d} {prediction.probabilities[d]:.2f}" for d in DISTRIBUTIONS)
     seen = " ".join(str(part) for part in (mammogram.laterality, mammogram.view) if part)
     pitch = " × ".join(f"{side:.3g}" for side in dict.fromkeys(mammogram.spacing_mm))
-    many = len(prediction.warnings)
-    warned = f"{many} warning{'' if many == 1 else 's'}" if many else ""
     facts = "  ·  ".join(
-        part for part in (_shown(prediction.image_id), seen, kept, f"{pitch} mm pixels", warned) if part
+        part for part in (_shown(prediction.image_id), seen, kept, f"{pitch} mm pixels") if part
     )
-    return answer, facts, others
+    warned = "  ·  ".join(_head(warning) for warning in prediction.warnings)
+    return answer, facts, others, f"Warning: {warned}" if warned else ""
+
+
+def _head(warning: str) -> str:
+    """Return what a warning says first: less its stage, which comes before, and its numbers, which come after."""
+    return warning.split(": ")[1] if ": " in warning else warning
 
 
 def _shown(text: str) -> str:

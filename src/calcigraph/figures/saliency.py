@@ -21,7 +21,7 @@ DPI = 100
 PANEL_PX = 1200
 SMALL_PANEL_PX = 800
 LEAST_MAGNIFICATION = 1.8
-MARGIN_PX, CAPTION_PX, FOOTER_PX, BAR_PX = 24, 118, 44, 150
+MARGIN_PX, CAPTION_PX, FOOTER_PX, BAR_PX = 24, 150, 44, 150
 GROUND, OUTLINE, EDGE = "#0b0e12", "#59c9a5", "#6fcbff"
 UNKNOWN = (0.92, 0.92, 0.92, 1.0)
 # Blue, yellow and red as in the paper; turquoise and green between the first two because a straight line from
@@ -78,7 +78,7 @@ def overlay(mammogram: Mammogram, prediction: Prediction) -> Figure:
         _mark_window(figure.axes[0], panels[1].window)
     draw_caption(figure, mammogram, prediction, dpi=DPI, margin_px=MARGIN_PX)
     if np.isfinite(saliency).any():
-        _colour_bar(figure, panels[-1])
+        _colour_bar(figure, panels[-1], f"how much {prediction.distribution} rests on a calcification")
     return figure
 
 
@@ -189,7 +189,7 @@ def _mark_window(axes: Axes, window: Window) -> None:
     axes.add_patch(frame)
 
 
-def _colour_bar(figure: Figure, panel: _Panel) -> None:
+def _colour_bar(figure: Figure, panel: _Panel, meaning: str) -> None:
     width_px, height_px = figure.get_size_inches() * DPI
     rows = min(panel.size_px[0], 500)
     left_px = panel.left_px + panel.size_px[1] + 28
@@ -203,5 +203,4 @@ def _colour_bar(figure: Figure, panel: _Panel) -> None:
     axes.yaxis.set_label_position("right")
     axes.set_yticks([0, 0.5, 1], ["0 low", "0.5", "1 high"])
     axes.tick_params(colors=INK, labelsize=14)
-    meaning = "saliency: how much the answer rests on a calcification"
-    axes.set_ylabel(meaning if rows > 450 else "saliency", color=INK, fontsize=14)
+    axes.set_ylabel(f"saliency: {meaning}" if rows > 450 else "saliency", color=INK, fontsize=14)
