@@ -344,7 +344,9 @@ def test_a_study_at_another_size_stands_beside(finished, tiny_cohort, tmp_path):
     assert [each.here.value, each.there.value] == pytest.approx(judged)
     assert each.gain.value == pytest.approx(judged[1] - judged[0])
     assert each.gain.low <= each.gain.value <= each.gain.high
-    assert "64 × 64" in (tmp_path / "report.html").read_text() and not result.beside
+    page = (tmp_path / "report.html").read_text()
+    assert "64 × 64" in page and not result.beside
+    assert ("MobileNetV2 was starved: at 64 × 64" in page) == (each.gain.low > 0)
     assert json.loads((tmp_path / "metrics.json").read_text())["beside"][0]["images"] == each.images
 
 

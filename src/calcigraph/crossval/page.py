@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from calcigraph.crossval.bench import Bench
+from calcigraph.crossval.beside import Beside
 from calcigraph.crossval.compare import Comparison
 from calcigraph.crossval.contestants import CONTESTANTS
 from calcigraph.crossval.options import StudyOptions
@@ -128,7 +129,7 @@ def _absent(benches: Sequence[Bench], left_out: Collection[Distribution]) -> lis
 
 
 def _summary(study: Study) -> list[str]:
-    """Say in words what the numbers say of the best graph model and the best of every other kind."""
+    """Say in words what the numbers say of the best model of every kind, and which networks were starved."""
     said = []
     best = {
         kind: max(rows, key=lambda row: row.pooled["macro_auc"].value)
@@ -140,7 +141,15 @@ def _summary(study: Study) -> list[str]:
     if "graph" in best:
         graph = best.pop("graph").model
         said += [_difference(study.comparisons, graph, row.model) for row in best.values()]
-    return said
+    return said + [_starved(each) for each in study.beside if each.gain.low > 0]
+
+
+def _starved(each: Beside) -> str:
+    """Say what an image network gains elsewhere."""
+    return (
+        f"{CONTESTANTS[each.model].title} was starved: at {each.image_size_px} × {each.image_size_px} pixels and "
+        f"{each.epochs} epochs it gains {_interval(each.gain)} of macro AUC on {each.images} of these images."
+    )
 
 
 def _difference(comparisons: Sequence[Comparison], first: str, second: str) -> str:
