@@ -55,15 +55,16 @@ def budget_of(benches: Sequence[Bench], model: str) -> Budget:
     everything = [read_table(path) for folder in folders for path in sorted(folder.rglob("history.csv"))]
     curves = histories(benches, model)
     nothing = float("nan")
+    seconds = float(sum(table["seconds"].sum() for table in everything)) if everything else nothing
+    if not curves:
+        return Budget(model, seconds, nothing, nothing, nothing, nothing)
     return Budget(
         model=model,
-        seconds=float(sum(table["seconds"].sum() for table in everything)) if everything else nothing,
-        epochs=float(np.mean([len(table) for table in curves])) if curves else nothing,
-        best_epoch=float(np.median([_best(table) for table in curves])) if curves else nothing,
-        late_gain=float(np.mean([_late_gain(table) for table in curves])) if curves else nothing,
-        training_loss=float(np.mean([table["training_loss"].iloc[-1] for table in curves]))
-        if curves
-        else nothing,
+        seconds=seconds,
+        epochs=float(np.mean([len(table) for table in curves])),
+        best_epoch=float(np.median([_best(table) for table in curves])),
+        late_gain=float(np.mean([_late_gain(table) for table in curves])),
+        training_loss=float(np.mean([table["training_loss"].iloc[-1] for table in curves])),
     )
 
 
