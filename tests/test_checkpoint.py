@@ -1,4 +1,5 @@
 import dataclasses
+import shutil
 
 import pytest
 import torch
@@ -167,6 +168,16 @@ def test_models_are_found_by_name_or_path(folder, tmp_path, monkeypatch):
     assert find_model("./default").resolve() == tmp_path / "default"
     with pytest.raises(BadModel, match="model 'nonsense'; allowed: default, or a folder"):
         find_model("nonsense")
+
+
+def test_a_study_is_not_a_model_but_holds_some(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "study" / "fold_1" / "paper" / "model")
+    with pytest.raises(BadModel, match=r"study, which holds a study of many models; allowed: .*fold_1/paper"):
+        find_model(tmp_path / "study")
+    assert find_model(tmp_path / "study" / "fold_1" / "paper").name == "model"
+    (tmp_path / "bare" / "fold_1").mkdir(parents=True)
+    with pytest.raises(BadModel, match="weights are kept"):
+        find_model(tmp_path / "bare")
 
 
 def test_every_shipped_model_loads():

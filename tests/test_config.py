@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import hand_made
 from calcigraph.config import (
+    LARGEST_SEED,
     PRESETS,
     CandidateConfig,
     Config,
@@ -228,7 +229,18 @@ def hand_made_graph(config):
     return assemble(pos, marks, torch.zeros(2, config.network.visual_dim), frame=FRAME, config=config.graph)
 
 
-@pytest.mark.parametrize("line", ["seed = -1", "prevalence_weight = nan", 'prevalence = "x"', "seed = 0.5"])
+WRONG_WHOLES = (
+    "seed = -1",
+    f"seed = {LARGEST_SEED + 1}",
+    "seed = 0.5",
+    "prevalence_weight = nan",
+    'prevalence = "x"',
+    'prevalence = "1e308,1e308,1e308,1e308,1e308"',
+    f"prevalence_weight = {10**400}",
+)
+
+
+@pytest.mark.parametrize("line", WRONG_WHOLES)
 def test_settings_of_the_whole_are_checked_too(line):
     with pytest.raises(BadConfig):
         from_toml(line)

@@ -29,6 +29,7 @@ from calcigraph.training import Workers
 from tiny_study import MODELS, OPTIONS, HeardStudy, study
 from tiny_training import Killed
 
+NETWORKS = ("confirm", "describe", "distribution")
 NUMBERS = ("predictions.csv", "metrics.json", "splits.json", "MODEL_CARD.md")
 
 
@@ -174,12 +175,13 @@ def test_a_model_is_keyed_by_what_it_is_made_of_and_by_nothing_else(finished, tm
     def changed(options):
         return {n for n in CONTESTANTS if contestant_key(options, n) != contestant_key(given, n)}
 
-    of_default = {"default", "boosting", "rule"}
+    of_default = {"default", "default-scratch", "boosting", "rule"}
     images = {name for name, contestant in CONTESTANTS.items() if contestant.kind == "image"}
     assert changed(replace(given, detector=str(second))) == of_default | {"paper"}
     tuned = replace(OPTIONS.default, pretraining=replace(OPTIONS.default.pretraining, graphs=7))
     assert changed(replace(given, default=tuned)) == of_default
     assert changed(replace(given, image_size_px=80)) == images
+    assert changed(replace(given, image_precision="bf16-mixed")) == images
     assert changed(replace(given, bootstraps=9, permutations=9, first_folds=1)) == set()
     before = contestant_key(given, "resnet50")
     file.write_bytes(b"other")
@@ -266,6 +268,18 @@ def test_damaged_answers_are_named_in_one_line(tiny_cohort, tmp_path):
     (tmp_path / "fold_2" / "constant" / "predictions.csv").write_text("")
     with pytest.raises(BadModel, match=r"fold_2.constant.predictions.csv that cannot be read") as caught:
         study(tiny_cohort, tmp_path, models=("constant",))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["default/deletion.csv", "default/distribution/history.csv", "default/saliency.csv"]
+)
+def test_every_damaged_table_is_named_in_one_line(finished, tiny_cohort, tmp_path, name):
+    run = tmp_path / "run"
+    shutil.copytree(finished[0], run)
+    (run / "fold_2" / name).write_text("")
+    with pytest.raises(BadModel, match=rf"fold_2.{name.replace('/', '.')} that cannot be read") as caught:
+        study(tiny_cohort, run)
     assert "\n" not in str(caught.value)
 
 
@@ -447,6 +461,23 @@ def test_the_fine_tuned_row_keeps_the_detector_of_the_weights_it_starts_from(
         study(tiny_cohort, tmp_path, **ran)
 
 
+def test_the_row_from_scratch_keeps_the_fold_s_detector_and_sees_no_simulated_graph(
+    finished, tiny_cohort, tmp_path
+):
+    for fold in (1, 2):
+        shutil.copytree(finished[0] / f"fold_{fold}" / "default", tmp_path / f"fold_{fold}" / "default")
+    result, heard = study(tiny_cohort, tmp_path, models=("default-scratch",))
+    assert [row.model for row in result.rows] == ["default", "default-scratch"]
+    assert heard.epochs == [
+        f"fold {k}, default-scratch: distribution epoch {e}" for k in (1, 2) for e in (0, 1)
+    ]
+    models = [tmp_path / "fold_1" / name / "model" for name in ("default", "default-scratch")]
+    same = {file: len({(m / f"{file}.safetensors").read_bytes() for m in models}) == 1 for file in NETWORKS}
+    assert same == {"confirm": True, "describe": True, "distribution": False}
+    page = (tmp_path / "report.html").read_text()
+    assert "“graph, default without pretraining” is the same network" in page
+
+
 @pytest.mark.long
 def test_an_image_network_trains_on_two_devices_within_a_study(tiny_cohort, tmp_path):
     pytest.importorskip("lightning.fabric")
@@ -481,6 +512,7 @@ def test_the_command(tiny_cohort, tmp_path, capsys, monkeypatch):
         ("--image-epochs", "0"),
         (*settings, *settings),
         ("--strategy", "magic"),
+        ("--precision", "half"),
     ):
         code, said = run("--out", str(tmp_path / "other"), *words)
         assert code == 2 and said.err.count("\n") == 1 and "allowed:" in said.err

@@ -249,6 +249,8 @@ def test_raw_crop_without_air_keeps_all_of_its_tissue(tmp_path: Path) -> None:
           "EstimatedRadiographicMagnificationFactor": 1.25}, (0.1, 0.1)),
         ({"ImagerPixelSpacing": None, "PixelSpacing": [0.06, 0.07]}, (0.06, 0.07)),
         ({"ImagerPixelSpacing": None, "NominalScannedPixelSpacing": [0.05, 0.05]}, (0.05, 0.05)),
+        ({"PixelSpacing": ["0", "0"]}, (0.1, 0.1)),
+        ({"ImagerPixelSpacing": ["5", "5"], "PixelSpacing": [0.06, 0.07]}, (0.06, 0.07)),
     ],
 )  # fmt: skip
 def test_spacing_in_the_plane_of_the_breast(
@@ -275,6 +277,13 @@ def test_absurd_spacing_is_as_good_as_none(tmp_path: Path, wrong: list[str]) -> 
     with pytest.raises(MissingSpacing):
         read_mammogram(path)
     assert read_mammogram(path, spacing_mm=0.07).spacing_mm == (0.07, 0.07)
+
+
+def test_an_image_larger_than_any_breast_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
+    large = dicom(np.tile(some_pixels(), (6, 8)), ImagerPixelSpacing=["2.0", "2.0"])
+    path = save(large, tmp_path / "a.dcm")
+    with pytest.raises(UnreadableImage, match=r"576 × 640 mm; allowed: sides of up to 500 mm"):
+        read_mammogram(path)
 
 
 @pytest.mark.parametrize("wrong", [0.0, -1.0, math.nan, math.inf, 50.0])

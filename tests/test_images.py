@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from calcigraph.config import BreastConfig, TrainingConfig
-from calcigraph.errors import BadConfig
+from calcigraph.errors import BadConfig, BadModel
 from calcigraph.io import read_dataset
 from calcigraph.lexicon import Laterality
 from calcigraph.records import Mammogram
@@ -58,7 +58,7 @@ def examples(n=30, size=24, seed=0):
     return ImageExamples(images, labels)
 
 
-def train(run_dir, *, workers=None, report=None, recipe=RECIPE):
+def train(run_dir, *, workers=None, report=None, recipe=RECIPE, precision="32-true"):
     torch.manual_seed(1)
     network = Plain()
     result = train_image_network(
@@ -68,6 +68,7 @@ def train(run_dir, *, workers=None, report=None, recipe=RECIPE):
         recipe=recipe,
         seed=5,
         run_dir=run_dir,
+        precision=precision,
         report=report,
         workers=workers,
     )
@@ -82,6 +83,21 @@ def test_image_networks_learn(tmp_path):
     probabilities = predict_images(network, examples(10, seed=2).images, batch=3)
     assert probabilities.shape == (10, 5) and np.allclose(probabilities.sum(1), 1)
     assert predict_images(network, examples(10).images[:0]).shape == (0, 5)
+
+
+def test_mixed_precision_learns_the_same_within_its_rounding(tmp_path):
+    recipe = dataclasses.replace(RECIPE, epochs=20, learning_rate=1e-2, augment=False)
+    _, exact = train(tmp_path / "exact", recipe=recipe)
+    network, mixed = train(tmp_path / "mixed", recipe=recipe, precision="bf16-mixed")
+    assert {tensor.dtype for tensor in network.state_dict().values()} <= {torch.float32, torch.int64}
+    pairs = [
+        (one.training_loss, two.training_loss) for one, two in zip(exact.history, mixed.history, strict=True)
+    ]
+    assert all(one != two and one == pytest.approx(two, rel=0.05) for one, two in pairs)
+    _, again = train(tmp_path / "again", recipe=recipe, precision="bf16-mixed")
+    assert [e.training_loss for e in again.history] == [e.training_loss for e in mixed.history]
+    with pytest.raises(BadModel, match="another recipe, precision"):
+        train(tmp_path / "mixed", recipe=recipe)
 
 
 @pytest.mark.long

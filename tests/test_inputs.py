@@ -107,6 +107,15 @@ def test_zip_members(folder: Path, tmp_path: Path) -> None:
         second.open(-1.0)
 
 
+def test_a_zip_inside_of_a_zip_is_listed_as_failing(folder: Path, tmp_path: Path) -> None:
+    inner = zipped(tmp_path / "inner.zip", {"b.png": (folder / "a.png").read_bytes()}).read_bytes()
+    path = zipped(tmp_path / "outer.zip", {"a.png": (folder / "a.png").read_bytes(), "more/inner.zip": inner})
+    good, bad = find_inputs([path])
+    assert good.open(0.1).image_id == "a" and bad.image_id == "inner.zip"
+    with pytest.raises(UnreadableImage, match=r"outer\.zip!more/inner\.zip: a zip archive inside of another"):
+        bad.open(0.1)
+
+
 def test_zip_slip_is_only_a_name(folder: Path, tmp_path: Path) -> None:
     content = (folder / "a.png").read_bytes()
     path = zipped(

@@ -209,10 +209,12 @@ def test_missing_folder(tmp_path: Path) -> None:
      "row_px,col_px,diameter_mm\n-5,2,1\n", "row_px,col_px,diameter_mm\n1,2,\n", '"', "\xff"],
 )  # fmt: skip
 def test_broken_truth(folder: Path, text: str) -> None:
-    (folder / "truth" / "a.csv").write_bytes(text.encode("latin-1"))
     dataset = read_dataset(folder)
+    (folder / "truth" / "a.csv").write_bytes(text.encode("latin-1"))
     with pytest.raises(BadManifest, match=r"truth/a.csv"):
         dataset.truth(dataset.cases[0])
+    with pytest.raises(BadManifest, match=r"truth/a.csv"):  # before anything is done with the data
+        read_dataset(folder)
     (problem,) = problems(folder)
     assert problem.startswith("truth/a.csv: ")
 
@@ -229,6 +231,17 @@ def test_images_of_sound_rows_are_opened_beside_broken_rows(folder: Path) -> Non
     rows(folder, "a,p,images/a.png,,,,0.1,", "b,p,images/b.png,,,,0.1,", "d,p,images/none.png,,,,0.1,")
     listed = problems(folder, open_images=True)
     assert len(listed) == 2 and "row 4: path" in listed[0] and "b" in listed[1]
+
+
+def test_outlines_are_looked_at(folder: Path) -> None:
+    outlines = folder / "outlines"
+    write_text(outlines / "a.csv", "row_px,col_px\n1,2\n5,2\n5,9\n")
+    assert problems(folder) == []
+    write_text(outlines / "b.csv", "nonsense\n")
+    write_text(outlines / "zzz.csv", "row_px,col_px\n1,2\n")
+    first, second = problems(folder)
+    assert first.startswith("outlines/b.csv: no column row_px, col_px; allowed: columns row_px, col_px")
+    assert second == "outlines/zzz.csv: no such image_id in manifest.csv"
 
 
 def test_truth_without_its_image(folder: Path) -> None:

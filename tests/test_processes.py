@@ -6,6 +6,7 @@ from functools import partial
 import numpy as np
 import pytest
 
+from calcigraph.errors import LostProcess
 from calcigraph.processes import DISABLE, ENABLE, WIDE, spread
 
 
@@ -17,6 +18,18 @@ def note(item, folder):
 
 def fail(item):
     raise ValueError(item)
+
+
+def die(item):
+    os._exit(9)
+
+
+def test_a_process_that_is_killed_is_one_line():
+    with pytest.raises(
+        LostProcess, match=r"one of 1 processes that ended .*; the same command goes on"
+    ) as caught:
+        spread(die, [1], workers=1)
+    assert "\n" not in str(caught.value)
 
 
 def test_every_item_is_done_once_without_wide_arithmetic(tmp_path):

@@ -15,7 +15,7 @@ from calcigraph.simulate.calcification import Calcification, Kind
 from calcigraph.simulate.patterns import place_lesion
 from calcigraph.simulate.plan import TWIN_IMAGES
 from calcigraph.simulate.projection import project_breast
-from calcigraph.simulate.render import TRUTH_COLUMNS, expose_view, finish_view, lesion_outline
+from calcigraph.simulate.render import SIMULATED_COLUMNS, expose_view, finish_view, lesion_outline
 from calcigraph.simulate.tissue import outline_mask
 
 QUIET = Acquisition(
@@ -83,7 +83,7 @@ def test_truth_lies_inside_the_breast(name, view, laterality):
     shown = render(breast, placed, view=view, laterality=laterality, machine=machine)
     mask = mask_of(breast, view, laterality, machine=machine)
     assert shown.pixels.shape == mask.shape
-    assert tuple(shown.truth.columns) == TRUTH_COLUMNS and len(shown.truth) == len(placed)
+    assert tuple(shown.truth.columns) == SIMULATED_COLUMNS and len(shown.truth) == len(placed)
     row, col = np.rint(shown.truth[["row_px", "col_px"]].to_numpy()).astype(int).T
     assert mask[row, col].all()
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,8 +17,10 @@ from calcigraph.errors import BadManifest, BadModel
 from calcigraph.io import read_dataset, write_manifest, write_truth
 from calcigraph.lexicon import DISTRIBUTIONS
 from calcigraph.models import build_networks
+from calcigraph.pipeline import Pipeline
 from calcigraph.training import train_model
-from calcigraph.training.run_folder import run_key
+from calcigraph.training.model import hold_out
+from calcigraph.training.run_folder import claim_folder, read_record, run_key
 from inline_pool import InlinePool
 from tiny_training import CONFIGS, WEIGHTS, Heard, Killed
 
@@ -137,6 +140,49 @@ def without_truth(tiny_cohort, folder):
     write_manifest(folder, name="No truth", licence="none", source="tiny", cases=data.cases)
     # The images lie behind a link, which the contract forbids; `replace` gets around reading the folder.
     return replace(data, name="No truth", folder=folder)
+
+
+def test_views_without_an_answer_are_not_left_out_of_the_held_out_scores(trained, tiny_cohort, tmp_path):
+    run, _, _ = trained("default")
+    config, networks, _ = load_model(run / "model")
+    data = read_dataset(tiny_cohort)
+    held_out = json.loads((run / "splits.json").read_text())["validation"]
+    judged = [case for case in data.cases if case.patient_id in held_out and case.distribution is not None]
+    pipeline, views = Pipeline.from_pretrained(run / "model"), len(judged)
+    found = sorted(len(pipeline.predict(data.read(case)).calcifications) for case in judged)
+    strict = replace(config, confirm=replace(config.confirm, at_least=found[0] + 1))
+    assert found[0] < found[-1]
+    model = train_model(data, strict, tmp_path, detector=(strict, networks), reporter=Heard())
+    assert model.held_out.model.n == model.held_out.constant.n == views
+    assert f"| n | {views} | {views} |" in (model.folder / "MODEL_CARD.md").read_text()
+
+
+def test_a_run_folder_is_for_one_process_at_a_time(tiny_cohort, tmp_path):
+    data, settings = read_dataset(tiny_cohort), {"settings": ""}
+    with (
+        claim_folder(tmp_path, data, "one", **settings),
+        pytest.raises(BadModel, match="another process") as caught,
+    ):
+        claim_folder(tmp_path, data, "one", **settings).__enter__()
+    one_line(caught)
+    with claim_folder(tmp_path, data, "one", **settings):
+        assert read_record(tmp_path)["key"] == "one"
+    with (
+        pytest.raises(BadModel, match="other data, settings"),
+        claim_folder(tmp_path, data, "two", **settings),
+    ):
+        pass
+    with claim_folder(tmp_path, data, "one", **settings):
+        pass
+
+
+def test_a_patient_is_of_the_known_class_of_its_views(tiny_cohort):
+    cases = read_dataset(tiny_cohort).cases
+    patients = Counter(case.patient_id for case in cases)
+    for number, case in enumerate(cases):
+        if patients[case.patient_id] == 2:
+            bare = [replace(each, distribution=None) if each is case else each for each in cases]
+            assert hold_out(bare, default()) == hold_out(cases, default()), number
 
 
 def test_without_truth_there_is_no_detector_to_train(tiny_cohort, tmp_path):

@@ -48,8 +48,8 @@ def save_model(
     write_text(folder / CONFIG_FILE, to_toml(config))
 
 
-def load_model(folder: Path) -> tuple[Config, Networks, float]:
-    """Read a model folder: settings, networks (in inference mode) and temperature.
+def load_model(folder: Path, *, device: str = "cpu") -> tuple[Config, Networks, float]:
+    """Read a model folder: settings, networks (in inference mode, on `device`) and temperature.
 
     Raises:
         BadModel: not a folder, or a file in it is missing, damaged, of other settings or not finite.
@@ -68,7 +68,7 @@ def load_model(folder: Path) -> tuple[Config, Networks, float]:
     for name in NETWORKS:
         network: nn.Module = getattr(networks, name)
         header = load_weights(network, folder / f"{name}.safetensors")
-        network.eval()
+        network.to(device).eval()
     return config, networks, _temperature(header, folder)
 
 
@@ -129,11 +129,24 @@ def find_model(name_or_path: str | Path = "default") -> Path:
         return shipped[str(name_or_path)]
     for folder in (Path(name_or_path) / "model", Path(name_or_path)):
         if folder.is_dir():
+            _refuse_study(folder)
             return folder
     names = ", ".join(shipped) or "none are shipped"
     raise BadModel(
         f"model {str(name_or_path)!r}", allowed=f"{names}, or a folder", do="check the name or path"
     )
+
+
+def _refuse_study(folder: Path) -> None:
+    models = sorted(path.parent.relative_to(folder).as_posix() for path in folder.glob("fold_*/*/model"))
+    if models or (folder / "fold_1").is_dir():
+        raise BadModel(
+            f"{folder}, which holds a study of many models",
+            allowed=f"one of them: {', '.join(models[:4])}, ..."
+            if models
+            else "a study whose weights are kept",
+            do="name the folder of one",
+        )
 
 
 def shipped_models() -> dict[str, Path]:

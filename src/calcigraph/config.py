@@ -22,6 +22,20 @@ def require(holds: bool, name: str, allowed: str) -> None:
         raise BadConfig(f"a wrong value of {name}", allowed=allowed, do="change the settings")
 
 
+LARGEST_SEED = 2**31 - 1
+"""Seeds of folds are a few more than that of the study, and 2³² - 1 is the largest that every library takes."""
+
+
+def require_seed(seed: int) -> None:
+    """Refuse what cannot be a seed.
+
+    Raises:
+        BadConfig: below 0 or above `LARGEST_SEED`.
+    """
+    if not 0 <= seed <= LARGEST_SEED:
+        raise BadConfig(f"seed {seed}", allowed=f"0 to {LARGEST_SEED:,}", do="change the seed")
+
+
 Rule = tuple[str, Callable[[float], bool]]
 """What is allowed, in words and as a test."""
 _POSITIVE: Rule = ("a finite number above 0", lambda value: 0 < value < math.inf)
@@ -248,7 +262,7 @@ class Config:
     )
 
     def __post_init__(self) -> None:
-        _each(self, _NOT_NEGATIVE, "seed")
+        require_seed(self.seed)
         shares_of(self.prevalence)
         _each(self, _SHARE, "prevalence_weight")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, fields, is_dataclass
@@ -71,6 +72,7 @@ def _merge(base: T, table: Mapping[str, Any], prefix: str) -> T:
 
 def _cast(value: Any, kind: Any, name: str) -> Any:
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        require(abs(value) <= sys.float_info.max, name, "a finite number")
         return float(value)
     if get_args(kind):
         require(

@@ -35,5 +35,9 @@ class BadModel(CalcigraphError):  # noqa: N818
     """A model or run folder that cannot be loaded."""
 
 
+class LostProcess(CalcigraphError):  # noqa: N818
+    """A process that the system ended; what was done before is kept."""
+
+
 class BadConfig(CalcigraphError):  # noqa: N818
     """A setting outside of its range, or one that does not exist."""

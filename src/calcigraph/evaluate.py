@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from calcigraph.cases import fuse_views
 from calcigraph.encode import centre_on_objects, select_nodes
-from calcigraph.errors import BadManifest, CalcigraphError
+from calcigraph.errors import CalcigraphError
 from calcigraph.figures import confusion_matrix, reliability, roc_curves, write_figure
 from calcigraph.froc import Detection, FoundAt, MarkedImage, detection_at, found_at, froc, match_marks
 from calcigraph.io import Case, Dataset
@@ -30,9 +30,19 @@ from calcigraph.metrics import (
 )
 from calcigraph.metrics import confusion_matrix as count_confusions
 from calcigraph.pipeline import Pipeline
+from calcigraph.provenance import versions
 from calcigraph.records import Prediction
 from calcigraph.results import to_json
+from calcigraph.training.run_folder import made_of
 
+PREDICTION_COLUMNS = (
+    "image_id",
+    "patient_id",
+    "truth",
+    "distribution",
+    *(f"p_{name}" for name in DISTRIBUTIONS),
+    "n_calcifications",
+)
 COMPARED_AT_PER_CM2 = 0.4
 """Rate of false marks at which detectors are compared."""
 
@@ -88,11 +98,8 @@ def evaluate_model(
         out: folder for the results.
         seed: of the bootstrap.
         report: called with images done and images in all.
-
-    Raises:
-        BadManifest: not one image could be read.
     """
-    cases = [case for case in dataset.cases if case.split == "test"] or list(dataset.cases)
+    cases = scored_cases(dataset)
     judged, failures = [], {}
     for number, case in enumerate(cases, start=1):
         try:
@@ -100,10 +107,6 @@ def evaluate_model(
         except CalcigraphError as error:
             failures[case.image_id] = str(error)
         report(number, len(cases))
-    if not judged:
-        raise BadManifest(
-            f"no readable image in {dataset.folder}", allowed="at least one", do="run calcigraph check"
-        )
     write_table(out / "predictions.csv", _table(judged))
     labelled = [one for one in judged if one.case.distribution is not None]
     kept = [one.kept for one in judged if one.kept is not None]
@@ -117,8 +120,13 @@ def evaluate_model(
         found_at=_found_at(judged, seed),
         failures=failures,
     )
-    _write(out, evaluation, labelled, proposed, pipeline, dataset)
+    _write(out, evaluation, labelled, proposed, _source(pipeline, dataset, seed))
     return evaluation
+
+
+def scored_cases(dataset: Dataset) -> list[Case]:
+    """Return the images that are scored: those marked `test`, or all where none is."""
+    return [case for case in dataset.cases if case.split == "test"] or list(dataset.cases)
 
 
 def _judge(pipeline: Pipeline, dataset: Dataset, case: Case) -> _Judged:
@@ -190,7 +198,23 @@ def _table(judged: Sequence[_Judged]) -> pd.DataFrame:
         }
         for one in judged
     ]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=PREDICTION_COLUMNS)
+
+
+def _source(pipeline: Pipeline, dataset: Dataset, seed: int) -> dict[str, object]:
+    """What the scores come from: enough to make them again."""
+    config = pipeline.config
+    return {
+        "model": pipeline.model_name,
+        "fingerprint": made_of(config, pipeline.networks),
+        "temperature": pipeline.temperature,
+        "prevalence": {"name": config.prevalence, "weight": config.prevalence_weight},
+        "dataset": {"name": dataset.name, "source": dataset.source, "images": len(scored_cases(dataset))},
+        "protocol": "every image predicted once; breasts: mean log-probability of their views; "
+        "95 % bootstrap intervals, patients drawn with replacement",
+        "seed": seed,
+        "versions": versions(),
+    }
 
 
 def _write(
@@ -198,18 +222,9 @@ def _write(
     evaluation: Evaluation,
     labelled: Sequence[_Judged],
     proposed: Sequence[MarkedImage],
-    pipeline: Pipeline,
-    dataset: Dataset,
+    source: dict[str, object],
 ) -> None:
-    found = {
-        "notice": RESEARCH_USE,
-        "model": pipeline.model_name,
-        "dataset": {"name": dataset.name, "source": dataset.source},
-        "protocol": "every image predicted once; breasts: mean log-probability of their views; "
-        "95 % bootstrap intervals, patients drawn with replacement",
-        **asdict(evaluation),
-    }
-    write_text(out / "metrics.json", to_json(found))
+    write_text(out / "metrics.json", to_json({"notice": RESEARCH_USE, **source, **asdict(evaluation)}))
     if proposed:
         write_table(out / "froc.csv", froc(proposed))
     if labelled:

@@ -1,6 +1,6 @@
 """The words of the field: BI-RADS distribution descriptors, views and lateralities, with their DICOM codes.
 
-Sources: ACR BI-RADS Atlas, 5th edition (distribution of calcifications); DICOM PS3.16 CID 6041 and
+Sources: ACR BI-RADS Atlas, 5th edition (distribution of calcifications); DICOM PS3.16 CID 6012 and
 CID 4014 (codes); DICOM PS3.3 C.8.11.7 (laterality and view of a mammogram).
 """
 
@@ -61,13 +61,22 @@ class Code:
     meaning: str
 
 
+DISTRIBUTION_CODES: dict[Distribution, Code] = {
+    Distribution.DIFFUSE: Code("129764001", "SCT", "Diffuse calcification distribution"),
+    Distribution.REGIONAL: Code("129767008", "SCT", "Regional calcification distribution"),
+    Distribution.GROUPED: Code("129766004", "SCT", "Grouped calcification distribution"),
+    Distribution.LINEAR: Code("129765000", "SCT", "Linear calcification distribution"),
+    Distribution.SEGMENTAL: Code("129768003", "SCT", "Segmental calcification distribution"),
+}
+"""CID 6012, Calcification Distribution Modifier."""
+
 VIEW_CODES: dict[View, Code] = {
     View.CC: Code("399162004", "SCT", "cranio-caudal"),
     View.MLO: Code("399368009", "SCT", "medio-lateral oblique"),
     View.ML: Code("399260004", "SCT", "medio-lateral"),
     View.LM: Code("399352003", "SCT", "latero-medial"),
     View.LMO: Code("399099002", "SCT", "latero-medial oblique"),
-    View.XCCL: Code("399192005", "SCT", "cranio-caudal exaggerated laterally"),
+    View.XCCL: Code("399192008", "SCT", "cranio-caudal exaggerated laterally"),
     View.XCCM: Code("399101009", "SCT", "cranio-caudal exaggerated medially"),
     View.FB: Code("399196006", "SCT", "caudo-cranial (from below)"),
     View.SIO: Code("399188001", "SCT", "superolateral to inferomedial oblique"),

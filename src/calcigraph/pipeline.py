@@ -55,9 +55,7 @@ class Pipeline:
             BadModel: no such model, or a damaged one.
         """
         folder = find_model(name_or_folder)
-        config, networks, temperature = load_model(folder)
-        for network in (networks.confirm, networks.describe, networks.distribution):
-            network.to(device).eval()
+        config, networks, temperature = load_model(folder, device=device)
         return cls(config, networks, temperature, str(name_or_folder), device, load_ranges(folder))
 
     def expecting(self, prevalence: str) -> Pipeline:

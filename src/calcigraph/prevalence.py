@@ -23,6 +23,10 @@ PREVALENCE: dict[str, dict[Distribution, float]] = {
 """Name → shares. CBIS-DDSM (Lee et al., Scientific Data 2017): calcification lesions with a single descriptor."""
 
 
+LARGEST = 1e300
+"""So much that five of them still have a sum."""
+
+
 def shares_of(prevalence: str) -> NDArray[np.float64]:
     """Return the shares of the five distributions, (5,), above 0 and adding up to 1.
 
@@ -42,7 +46,7 @@ def shares_of(prevalence: str) -> NDArray[np.float64]:
         shares = np.array([float(number) for number in prevalence.split(",")])
     except ValueError:
         shares = np.zeros(0)
-    if shares.shape != (len(DISTRIBUTIONS),) or not (np.isfinite(shares) & (shares > 0)).all():
+    if shares.shape != (len(DISTRIBUTIONS),) or not ((shares > 0) & (shares < LARGEST)).all():
         raise BadConfig(
             f"prevalence {prevalence!r}",
             allowed=f"{', '.join(PREVALENCE)}, or five numbers above 0 ({', '.join(DISTRIBUTIONS)})",

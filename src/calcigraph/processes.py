@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context
 from typing import TypeVar
 
 import cv2
+
+from calcigraph.errors import LostProcess
 
 DISABLE, ENABLE = "NPY_DISABLE_CPU_FEATURES", "NPY_ENABLE_CPU_FEATURES"
 WIDE = "AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL AVX512_SPR X86_V4"
@@ -33,6 +36,9 @@ def spread(
         items: what is given to it, one at a time.
         workers: processes; one per core unless given.
         report: called with the number of items done.
+
+    Raises:
+        LostProcess: a process ended before its work was done.
     """
     count = min(workers or os.cpu_count() or 1, max(1, len(items)))
     with (
@@ -41,8 +47,15 @@ def spread(
             count, mp_context=get_context("spawn"), initializer=cv2.setNumThreads, initargs=(1,)
         ) as pool,
     ):
-        for done, _ in enumerate(pool.map(work, items), start=1):
-            report(done)
+        try:
+            for done, _ in enumerate(pool.map(work, items), start=1):
+                report(done)
+        except BrokenProcessPool:
+            raise LostProcess(
+                f"one of {count} processes that ended before its work was done, as for lack of memory",
+                allowed="some GiB of memory for each processor that the machine offers",
+                do="the same command goes on from here; offer it fewer (taskset), or free memory",
+            ) from None
 
 
 @contextmanager

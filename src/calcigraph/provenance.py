@@ -105,6 +105,6 @@ def file_digest(path: Path) -> str | None:
 
 
 def weights_digest(folder: Path) -> str:
-    """Return a fingerprint of a model folder's weights, whatever the folder is called; "" where it has none."""
-    hashes = [(path.name, file_digest(path)) for path in sorted(folder.glob("*.safetensors"))]
-    return fingerprint(hashes) if hashes else ""
+    """Return a fingerprint of a model folder's weights and ranges, whatever it is called; "" where it has none."""
+    made = sorted(path for kind in ("*.safetensors", "*.json") for path in folder.glob(kind))
+    return fingerprint([(path.name, file_digest(path)) for path in made]) if made else ""

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from calcigraph.errors import UnreadableImage
 from calcigraph.lexicon import DISTRIBUTIONS, Distribution, Laterality, View
 
 FloatImage = NDArray[np.float32]
@@ -28,6 +29,9 @@ CALCIFICATION_COLUMNS = (*CANDIDATE_COLUMNS, "saliency")
 @dataclass(frozen=True)
 class Mammogram:
     """One view of one breast, as displayed: bright is dense.
+
+    Raises:
+        UnreadableImage: pixels or spacing are not as said here.
 
     Attributes:
         pixels: (rows, cols) float32 in [0, 1]; background and padding are 0.
@@ -48,6 +52,25 @@ class Mammogram:
     view: View | None = None
     chest_wall: str | None = None
     transforms: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        pixels, shape = self.pixels, "×".join(map(str, self.pixels.shape))
+        flat = pixels.ndim == 2 and pixels.size and pixels.dtype == np.float32
+        # Comparisons with NaN are False.
+        self._require(
+            bool(flat and pixels.min() >= 0 and pixels.max() <= 1),
+            f"pixels {shape} of {pixels.dtype}",
+            "rows × columns of float32, each pixel from 0 to 1",
+        )
+        self._require(
+            len(self.spacing_mm) == 2 and all(0 < pitch < math.inf for pitch in self.spacing_mm),
+            f"a spacing of {self.spacing_mm}",
+            "(row, col) in mm, both above 0",
+        )
+
+    def _require(self, holds: bool, got: str, allowed: str) -> None:
+        if not holds:
+            raise UnreadableImage(f"{self.image_id}: {got}", allowed=allowed, do="convert it first")
 
     @property
     def shape(self) -> tuple[int, int]:

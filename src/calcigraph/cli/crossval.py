@@ -28,8 +28,8 @@ def crossval(
     models: Annotated[
         str,
         typer.Option(
-            help="Comma-separated, or `all`: paper, default, default-finetuned, resnet50, densenet121, "
-            "mobilenetv2, efficientnet-b7, boosting, rule, constant."
+            help="Comma-separated, or `all`: paper, default, default-scratch, default-finetuned, "
+            "resnet50, densenet121, mobilenetv2, efficientnet-b7, boosting, rule, constant."
         ),
     ] = "paper,default,default-finetuned,boosting,rule,constant",
     folds: Annotated[int, typer.Option(help="By patient.")] = 5,
@@ -40,6 +40,13 @@ def crossval(
     image_size: Annotated[int, typer.Option(help="Side in pixels of what image networks see.")] = 256,
     image_epochs: Annotated[int, typer.Option(help="Epochs of the image networks.")] = 30,
     batch: Annotated[int, typer.Option(help="Images in a batch of the image networks.")] = 8,
+    precision: Annotated[
+        str,
+        typer.Option(
+            help="Of the image networks' training: `32-true`, or `bf16-mixed` in half the time where the machine "
+            "computes in bfloat16."
+        ),
+    ] = "32-true",
     pretrained: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=FILE", help="ImageNet weights of an image network, as safetensors."),
@@ -73,20 +80,23 @@ def crossval(
     """
     check_device(device)
     from calcigraph.batch import prepare_folder
-    from calcigraph.crossval import CONTESTANTS, StudyOptions, line_up, run_study
+    from calcigraph.crossval import CONTESTANTS, IMAGE_TRAINING, StudyOptions, line_up, run_study
     from calcigraph.io import read_dataset
     from calcigraph.training import Workers
 
     names = line_up(CONTESTANTS if models == ALL else (name.strip() for name in models.split(",")))
-    options = StudyOptions(folds=folds, seed=seed, image_size_px=image_size, detector=detector or "")
     settings = _settings(config or [])
-    options = replace(
-        options,
-        paper=settings.get("paper", options.paper),
-        default=settings.get("default", options.default),
+    options = StudyOptions(
+        folds=folds,
         first_folds=first_folds,
-        image_training=replace(options.image_training, epochs=image_epochs, batch_size=batch),
+        seed=seed,
+        image_size_px=image_size,
+        image_training=replace(IMAGE_TRAINING, epochs=image_epochs, batch_size=batch),
+        image_precision=precision,
+        detector=detector or "",
         pretrained=_files(pretrained or []),
+        paper=settings["paper"],
+        default=settings["default"],
     )
     workers = Workers.on(device, devices, strategy)
     data = read_dataset(dataset)
@@ -110,24 +120,25 @@ def crossval(
 
 
 def _settings(files: list[Path]) -> dict[str, Config]:
-    """Read files of settings by their presets.
+    """Read files of settings, by their presets; those without a file are as they come.
 
     Raises:
         BadConfig: a file is not valid, or two have one preset.
     """
+    from calcigraph.config import PRESETS
     from calcigraph.config_toml import read_config
 
-    settings: dict[str, Config] = {}
+    given: dict[str, Config] = {}
     for file in files:
         read = read_config(file)
-        if read.preset in settings:
+        if read.preset in given:
             raise BadConfig(
                 f"a second --config of preset {read.preset!r} ({file})",
                 allowed="one file for each preset",
                 do="leave one out, or mend its preset",
             )
-        settings[read.preset] = read
-    return settings
+        given[read.preset] = read
+    return {name: make() for name, make in PRESETS.items()} | given
 
 
 def _files(given: list[str]) -> dict[str, str]:
@@ -165,17 +176,12 @@ class _StudyLines(TrainingLines):
 
 
 def _show(study: Study) -> None:
-    print(f"{'':<34} {'macro AUC':<22} {'balanced accuracy':<22} accuracy, {'mean ± sd of folds'}")
+    shown = ("balanced_accuracy", "macro_f1", "kappa", "accuracy")
+    print(f"{'':<36} {'macro AUC':<22}  balanced accuracy  macro F1  κ       accuracy")
     for row in study.rows:
-        auc, balanced, accuracy = (
-            row.pooled["macro_auc"],
-            row.pooled["balanced_accuracy"],
-            row.folds["accuracy"],
-        )
-        print(
-            f"{row.title:<34} {auc.value:.3f} [{auc.low:.3f}, {auc.high:.3f}]   "
-            f"{balanced.value:.3f} [{balanced.low:.3f}, {balanced.high:.3f}]   "
-            f"{accuracy.mean:.3f} ± {accuracy.sd:.3f}"
-        )
+        auc, values = row.pooled["macro_auc"], [row.pooled[name].value for name in shown]
+        balanced, f1, kappa, accuracy = (f"{value:.3f}" for value in values)
+        interval = f"{auc.value:.3f} [{auc.low:.3f}, {auc.high:.3f}]"
+        print(f"{row.title:<36} {interval:<22}  {balanced:<17}  {f1:<8}  {kappa:<6}  {accuracy}")
     tested = sum(share.n for share in study.rows[0].sensitivity.values())
     print(f"{count(tested, 'image')}, each answered by models that did not see its patient")

@@ -7,8 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from calcigraph.cli.terminal import SOME_FAILED, Prevalence, app, check_device, count, progress
-from calcigraph.errors import BadConfig
+from calcigraph.cli.terminal import (
+    NOTHING_PROCESSED,
+    SOME_FAILED,
+    Prevalence,
+    app,
+    check_device,
+    count,
+    progress,
+)
 from calcigraph.lexicon import RESEARCH_USE
 
 if TYPE_CHECKING:
@@ -36,22 +43,23 @@ def evaluate(
     """Score a model on a data set with known answers.
 
     Writes predictions.csv, metrics.json (bootstrap intervals by patient), froc.csv and figures. Exit codes: 0 all
-    done, 2 wrong usage, 3 some images failed (they are listed).
+    done, 2 wrong usage, 3 some images failed (they are listed), 4 all failed.
     """
     check_device(device)
-    if seed < 0:
-        raise BadConfig(f"seed {seed}", allowed="0 or more", do="change --seed")
     from calcigraph.batch import prepare_folder
-    from calcigraph.evaluate import evaluate_model
+    from calcigraph.config import require_seed
+    from calcigraph.evaluate import evaluate_model, scored_cases
     from calcigraph.io import read_dataset
     from calcigraph.pipeline import Pipeline
 
+    require_seed(seed)
     data = read_dataset(dataset)
     pipeline = Pipeline.from_pretrained(model, device=device)
     if prevalence is not None:
         pipeline = pipeline.expecting(prevalence)
     prepare_folder(out)
-    with progress(len(data)) as move:
+    asked = len(scored_cases(data))
+    with progress(asked) as move:
         result = evaluate_model(
             pipeline, data, out, seed=seed, report=lambda done, total: move(done, "images")
         )
@@ -59,7 +67,7 @@ def evaluate(
     print(f"{out}: predictions.csv, metrics.json, figures")
     print(RESEARCH_USE)
     if result.failures:
-        raise typer.Exit(SOME_FAILED)
+        raise typer.Exit(NOTHING_PROCESSED if len(result.failures) == asked else SOME_FAILED)
 
 
 def _show(result: Evaluation) -> None:

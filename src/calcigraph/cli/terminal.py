@@ -97,8 +97,8 @@ class TrainingLines:
     """Progress of a training on standard error: a line that is written over on a terminal, nothing in a pipe."""
 
     def stage(self, name: str, done: int, total: int) -> None:
-        """So many images of a stage are done."""
-        self.show(f"{name}: {done} of {total} images", end=done == total)
+        """So many of a stage's images, or graphs of marks, are done."""
+        self.show(f"{name}: {done:,} of {total:,}", end=done == total)
 
     def epoch(self, network: str, report: EpochReport) -> None:
         """An epoch of a network has ended."""

@@ -42,8 +42,6 @@ def train(
     Loss and score of every epoch are in the run folder's history.csv files.
     """
     check_device(device)
-    if seed is not None and seed < 0:
-        raise BadConfig(f"seed {seed}", allowed="0 or more", do="change --seed")
     if preset is not None and config is not None:
         raise BadConfig(
             f"--preset {preset} beside --config {config}",
@@ -68,7 +66,7 @@ def train(
     if trained.held_out is None:
         print("held-out patients: none to judge by; nothing says how good the model is")
     else:
-        held = trained.held_out
+        held = trained.held_out.model
         auc = "no macro AUC (one class)" if math.isnan(held.macro_auc) else f"macro AUC {held.macro_auc:.3f}"
         print(f"held-out patients: {auc}, balanced accuracy {held.balanced_accuracy:.3f}")
         print("(they chose epoch, threshold and temperature; `calcigraph evaluate` on other data says more)")

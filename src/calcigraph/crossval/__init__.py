@@ -2,8 +2,8 @@
 
 from calcigraph.crossval.bench import StudyReporter
 from calcigraph.crossval.contestants import CONTESTANTS, line_up
-from calcigraph.crossval.options import StudyOptions
+from calcigraph.crossval.options import IMAGE_TRAINING, StudyOptions
 from calcigraph.crossval.results import Study
 from calcigraph.crossval.study import run_study
 
-__all__ = ["CONTESTANTS", "Study", "StudyOptions", "StudyReporter", "line_up", "run_study"]
+__all__ = ["CONTESTANTS", "IMAGE_TRAINING", "Study", "StudyOptions", "StudyReporter", "line_up", "run_study"]

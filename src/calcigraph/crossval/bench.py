@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from calcigraph.config import Config
 from calcigraph.crossval.folds import Fold
 from calcigraph.crossval.options import StudyOptions
+from calcigraph.errors import BadModel
 from calcigraph.io import Case, Dataset
-from calcigraph.io.tables import write_table
+from calcigraph.io.tables import read_table, write_table
 from calcigraph.lexicon import DISTRIBUTIONS
 from calcigraph.metrics import fill_unanswered, is_answered
 from calcigraph.provenance import fingerprint
@@ -136,6 +137,23 @@ class Bench:
         )
         table[list(PROBABILITIES)] = filled
         write_table(self.folder / model / PREDICTIONS, table[list(ANSWER_COLUMNS)])
+
+
+def read_left(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
+    """Read a table that a contestant left, these of its columns or all.
+
+    Raises:
+        BadModel: it is damaged.
+    """
+    try:
+        table = read_table(path)
+        return table[list(columns)] if columns else table
+    except (OSError, ValueError, KeyError) as error:
+        raise BadModel(
+            f"{path} that cannot be read ({type(error).__name__})",
+            allowed="the file that crossval wrote",
+            do="delete the folder of its model in that fold, which is then trained again",
+        ) from None
 
 
 def labels_of(cases: Sequence[Case]) -> NDArray[np.int64]:

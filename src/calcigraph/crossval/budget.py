@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +11,10 @@ import pandas as pd
 
 from calcigraph.checkpoint import CONFIG_FILE
 from calcigraph.config_toml import read_config
-from calcigraph.crossval.bench import Bench
-from calcigraph.io.tables import read_table
+from calcigraph.crossval.bench import Bench, read_left
 from calcigraph.training.state import EpochReport, best_epoch
+
+HISTORY_COLUMNS = tuple(field.name for field in fields(EpochReport))
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def histories(benches: Sequence[Bench], model: str) -> list[pd.DataFrame]:
     """The learning curves of a model, one of each fold: of the network that answers."""
     folders = [bench.folder / model for bench in benches]
     paths = [next(iter(_answering(folder)), None) for folder in folders]
-    return [read_table(path) for path in paths if path is not None]
+    return [read_left(path, HISTORY_COLUMNS) for path in paths if path is not None]
 
 
 def _answering(folder: Path) -> list[Path]:
@@ -52,7 +53,8 @@ def _answering(folder: Path) -> list[Path]:
 def budget_of(benches: Sequence[Bench], model: str) -> Budget:
     """Sum up the `history.csv` files that a model left, whatever killed and resumed it."""
     folders = [bench.folder / model for bench in benches] + _pretraining(benches, model)
-    everything = [read_table(path) for folder in folders for path in sorted(folder.rglob("history.csv"))]
+    paths = [path for folder in folders for path in sorted(folder.rglob("history.csv"))]
+    everything = [read_left(path, HISTORY_COLUMNS) for path in paths]
     curves = histories(benches, model)
     nothing = float("nan")
     seconds = float(sum(table["seconds"].sum() for table in everything)) if everything else nothing

@@ -25,7 +25,7 @@ def image_key(options: StudyOptions, name: str) -> str:
     """Return a fingerprint of all that makes an image network but data, folds and seed."""
     given = file_digest(Path(options.pretrained[name])) if name in options.pretrained else None
     recipe, breast = asdict(options.image_training), asdict(options.default.breast)
-    return fingerprint(name, options.image_size_px, recipe, breast, given)
+    return fingerprint(name, options.image_size_px, options.image_precision, recipe, breast, given)
 
 
 def answer_by_image(bench: Bench, name: str) -> Float:
@@ -53,6 +53,7 @@ def answer_by_image(bench: Bench, name: str) -> Float:
         seed=options.seed,
         run_dir=folder,
         device=bench.device,
+        precision=options.image_precision,
         report=lambda epoch: reporter.epoch(name, epoch),
         workers=bench.workers,
     )

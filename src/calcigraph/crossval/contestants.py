@@ -9,13 +9,14 @@ from functools import partial
 from calcigraph.crossval.bench import Bench, Float
 from calcigraph.crossval.boosting import answer_by_boosting
 from calcigraph.crossval.cnn import answer_by_image, image_key
-from calcigraph.crossval.geometry import DETECTOR
 from calcigraph.crossval.graph_models import (
+    DETECTOR,
     Recipe,
     answer_by_graph,
     as_in_paper,
     by_default,
     fine_tuned,
+    from_scratch,
     graph_key,
 )
 from calcigraph.crossval.options import StudyOptions
@@ -45,10 +46,11 @@ class Contestant:
     after: tuple[str, ...] = ()
 
 
-def _graph(title: str, recipe_of: Callable[[StudyOptions], Recipe]) -> Contestant:
-    return Contestant(
-        title, "graph", partial(answer_by_graph, recipe_of=recipe_of), partial(graph_key, recipe_of=recipe_of)
-    )
+def _graph(
+    title: str, recipe_of: Callable[[StudyOptions], Recipe], after: tuple[str, ...] = ()
+) -> Contestant:
+    answer, key = partial(answer_by_graph, recipe_of=recipe_of), partial(graph_key, recipe_of=recipe_of)
+    return Contestant(title, "graph", answer, key, after)
 
 
 def _image(title: str) -> Contestant:
@@ -62,6 +64,7 @@ def _name(_: StudyOptions, name: str) -> str:
 CONTESTANTS: dict[str, Contestant] = {
     "paper": _graph("graph, as in the paper", as_in_paper),
     "default": _graph("graph, default", by_default),
+    "default-scratch": _graph("graph, default without pretraining", from_scratch, (DETECTOR,)),
     "default-finetuned": _graph("graph, shipped weights fine-tuned", fine_tuned),
     "resnet50": _image("ResNet-50"),
     "densenet121": _image("DenseNet-121"),

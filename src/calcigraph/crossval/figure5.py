@@ -19,7 +19,7 @@ from calcigraph.figures import Example
 from calcigraph.figures.panel import Window
 from calcigraph.graph import nearest_neighbours
 from calcigraph.io import Case
-from calcigraph.io.tables import read_table
+from calcigraph.io.truth import OUTLINE_COLUMNS, outline_path, read_outline
 from calcigraph.lexicon import DISTRIBUTIONS, Distribution
 from calcigraph.records import FloatImage, Points
 from calcigraph.training.breast_box import breast_box, turn_back
@@ -117,12 +117,11 @@ def _true_px(truth: pd.DataFrame) -> Points:
 
 
 def _outline(bench: Bench, case: Case) -> Points:
-    """Read the annotated region, where the data set has one: outlines/<image_id>.csv, row_px, col_px."""
-    try:
-        table = read_table(bench.dataset.folder / "outlines" / f"{case.image_id}.csv")
-        return table[["row_px", "col_px"]].to_numpy(np.float64)
-    except (OSError, ValueError, KeyError):
+    """Read the annotated region, where the data set has one."""
+    path = outline_path(bench.dataset.folder, case.image_id)
+    if not path.exists():
         return np.empty((0, 2))
+    return read_outline(path)[list(OUTLINE_COLUMNS)].to_numpy(np.float64)
 
 
 def _said(model: str, answers: Mapping[str, pd.DataFrame], case: Case) -> str:

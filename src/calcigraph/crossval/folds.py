@@ -134,7 +134,7 @@ def _hold_out(
     cases: Sequence[Case], classes: dict[str, int], test: Sequence[str], share: float, seed: int
 ) -> frozenset[str]:
     others = sorted({case.patient_id for case in cases} - set(test))
-    labels = np.array([classes[patient] for patient in others], np.int64) + 1
+    labels = np.array([classes[patient] for patient in others], np.int64)
     split = split_by_patient(others, labels, share=share, seed=seed)
     return frozenset(others[i] for i in split.validation)
 

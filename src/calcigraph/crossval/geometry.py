@@ -9,14 +9,11 @@ from scipy.sparse.csgraph import minimum_spanning_tree
 from scipy.spatial import ConvexHull, QhullError, cKDTree
 from scipy.spatial.distance import pdist, squareform
 
-from calcigraph.crossval.bench import Bench, Float
-from calcigraph.crossval.graph_models import FoldModel
+from calcigraph.crossval.bench import Bench, Float, read_left
+from calcigraph.crossval.graph_models import DETECTOR, FoldModel
 from calcigraph.encode import Encoding
 from calcigraph.graph import Frame, frame_of
-from calcigraph.io.tables import read_table, write_table
-
-DETECTOR = "default"
-"""The model whose detector finds the calcifications."""
+from calcigraph.io.tables import write_table
 
 LINK_MM = 10.0
 """Calcifications closer than this are of one group."""
@@ -148,4 +145,4 @@ def measure_fold(bench: Bench) -> pd.DataFrame:
         table = pd.DataFrame([measure(encoding) for encoding in encodings], columns=list(FEATURES))
         table.insert(0, "image_id", [case.image_id for case in cases])
         write_table(path, table)
-    return read_table(path).set_index("image_id")
+    return read_left(path, ("image_id", *FEATURES)).set_index("image_id")

@@ -28,6 +28,9 @@ from calcigraph.training.run_folder import made_of
 SHIPPED = "default"
 """The model whose weights are trained on."""
 
+DETECTOR = "default"
+"""The contestant whose detector, in the same fold, also serves those that train none."""
+
 DELETION = "deletion.csv"
 
 
@@ -48,10 +51,7 @@ class FoldModel:
     @classmethod
     def load(cls, bench: Bench, name: str) -> FoldModel:
         """Read what `answer_by_graph` left."""
-        config, networks, temperature = load_model(bench.folder / name / "model")
-        for network in (networks.confirm, networks.describe, networks.distribution):
-            network.to(bench.device)
-        return cls(config, networks, temperature)
+        return cls(*load_model(bench.folder / name / "model", device=bench.device))
 
     def encode(self, bench: Bench, cases: Sequence[Case], name: str) -> list[Encoding]:
         """Encode cases from their candidates."""
@@ -85,11 +85,19 @@ class Recipe:
         config: its settings.
         kept: model whose detector is kept; without it one is trained.
         start: weights to train on, in place of fresh ones.
+        detector_of: contestant whose detector is kept where there is no `kept`; "" for none.
     """
 
     config: Config
     kept: tuple[Config, Networks] | None = None
     start: Networks | None = None
+    detector_of: str = ""
+
+    def detector(self, bench: Bench) -> tuple[Config, Networks] | None:
+        """Return settings and networks of the model whose detector is kept; None where one is trained."""
+        if self.kept is None and self.detector_of:
+            return load_model(bench.folder / self.detector_of / "model")[:2]
+        return self.kept
 
 
 def graph_key(options: StudyOptions, name: str, *, recipe_of: Callable[[StudyOptions], Recipe]) -> str:
@@ -115,15 +123,15 @@ def answer_by_graph(bench: Bench, name: str, *, recipe_of: Callable[[StudyOption
         BadManifest: no truth to train a detector on, or no distribution.
     """
     recipe = recipe_of(bench.options)
-    config, candidates = recipe.config, bench.candidates(recipe.config)
-    if recipe.kept is None:  # before hours of detection
+    config, candidates, detector = recipe.config, bench.candidates(recipe.config), recipe.detector(bench)
+    if detector is None:  # before hours of detection
         require_truth(bench.dataset, bench.dataset.cases, bench.fold.test | bench.fold.validation)
     detect_dataset(bench.dataset, config, candidates, report=lambda *n: bench.hear(name).stage("detect", *n))
     train_model(
         bench.dataset,
         config,
         bench.folder / name,
-        detector=recipe.kept,
+        detector=detector,
         start=recipe.start,
         candidates=candidates,
         pretraining=bench.pretraining(config),
@@ -157,6 +165,13 @@ def as_in_paper(options: StudyOptions) -> Recipe:
 def by_default(options: StudyOptions) -> Recipe:
     """Train everything by the settings of `default`."""
     return _anew(options.default, options)
+
+
+def from_scratch(options: StudyOptions) -> Recipe:
+    """Train the graph network of `default` on the fold alone, behind the detector of `default`."""
+    recipe = by_default(options)
+    config = replace(recipe.config, pretraining=replace(recipe.config.pretraining, graphs=0))
+    return replace(recipe, config=config, detector_of=DETECTOR)
 
 
 def fine_tuned(options: StudyOptions) -> Recipe:

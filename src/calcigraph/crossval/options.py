@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from calcigraph.config import Config, TrainingConfig, default, paper
+from calcigraph.config import Config, TrainingConfig, default, paper, require_seed
 from calcigraph.errors import BadConfig
+from calcigraph.training.epoch import require_precision
 
 IMAGE_TRAINING = TrainingConfig(
     epochs=30,
@@ -35,6 +36,8 @@ class StudyOptions:
         seed: of folds, weights, training, bootstrap and permutations.
         image_size_px: side S of the small images that the image networks see.
         image_training: their recipe, the same for all.
+        image_precision: of their training, one of `epoch.PRECISIONS`; `bf16-mixed` takes half the time where the
+            machine computes in bfloat16.
         paper: settings of the model `paper`.
         default: settings of the model `default`, whose detector also serves rule and boosting.
         detector: model whose detector is kept in place of one trained in each fold (`default-finetuned` always keeps
@@ -50,6 +53,7 @@ class StudyOptions:
     seed: int = 0
     image_size_px: int = 256
     image_training: TrainingConfig = IMAGE_TRAINING
+    image_precision: str = "32-true"
     paper: Config = field(default_factory=paper)
     default: Config = field(default_factory=default)
     detector: str = ""
@@ -61,9 +65,10 @@ class StudyOptions:
     def __post_init__(self) -> None:
         _require(self.folds >= 2, "folds", self.folds, "2 or more")
         _require(0 <= self.first_folds <= self.folds, "first folds", self.first_folds, "0 to the folds")
-        _require(self.seed >= 0, "seed", self.seed, "0 or more")
+        require_seed(self.seed)
         # All four networks halve an image five times; one pixel alone cannot be normalised.
         _require(64 <= self.image_size_px <= 2048, "image size", self.image_size_px, "64 to 2048 pixels")
+        require_precision(self.image_precision)
         for name in ("bootstraps", "permutations", "random_deletions"):
             _require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
 

@@ -13,7 +13,7 @@ from calcigraph.crossval.compare import Comparison
 from calcigraph.crossval.contestants import CONTESTANTS
 from calcigraph.crossval.options import StudyOptions
 from calcigraph.crossval.results import Study
-from calcigraph.crossval.table import OUR_METRICS, PAPER_METRICS, PAPER_TABLE, Share, Spread
+from calcigraph.crossval.table import OUR_METRICS, PAPER_METRICS, PAPER_TABLE, Share, Spread, paper_constant
 from calcigraph.io.tables import write_text
 from calcigraph.lexicon import DISTRIBUTIONS, RESEARCH_USE, Distribution
 from calcigraph.metrics import Interval
@@ -69,6 +69,7 @@ def write_page(
             left_out=sorted(map(str, left_out)),
             study=study,
             fine_tuned="default-finetuned" in took_part,
+            scratch="default-scratch" in took_part,
             missing=[each.title for name, each in CONTESTANTS.items() if name not in took_part],
             pretraining=_pretraining(options, took_part),
             unlearnt=math.log(sum(counts[name] > 0 for name in DISTRIBUTIONS)),
@@ -78,6 +79,7 @@ def write_page(
             pooled_metrics=POOLED,
             words=WORDS,
             paper_table=PAPER_TABLE,
+            paper_constant=paper_constant(),
             differences=[each for each in study.comparisons if each.p_holm < 0.05],
             distributions=[str(name) for name in DISTRIBUTIONS],
             summary=_summary(study),

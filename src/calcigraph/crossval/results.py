@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 
 import pandas as pd
 
-from calcigraph.crossval.bench import ANSWER_COLUMNS, PREDICTIONS, Bench
+from calcigraph.crossval.bench import ANSWER_COLUMNS, PREDICTIONS, Bench, read_left
 from calcigraph.crossval.beside import Beside, OtherStudy, set_beside
 from calcigraph.crossval.budget import Budget, budget_of, histories
 from calcigraph.crossval.compare import Comparison, compare_models
@@ -17,7 +16,6 @@ from calcigraph.crossval.deletion import deletion_curve
 from calcigraph.crossval.figure5 import make_examples
 from calcigraph.crossval.graph_models import DELETION
 from calcigraph.crossval.table import PAPER_TABLE, Row, labels, make_row, probabilities
-from calcigraph.errors import BadModel
 from calcigraph.figures import (
     confusion_matrix,
     deletion_curves,
@@ -26,7 +24,7 @@ from calcigraph.figures import (
     roc_curves,
     write_figure,
 )
-from calcigraph.io.tables import read_table, write_table, write_text
+from calcigraph.io.tables import write_table, write_text
 from calcigraph.lexicon import DISTRIBUTIONS, RESEARCH_USE
 from calcigraph.metrics import NONE
 from calcigraph.metrics import confusion_matrix as count_confusions
@@ -65,21 +63,11 @@ def gather(benches: Sequence[Bench], models: Sequence[str]) -> dict[str, pd.Data
     """
     return {
         model: pd.concat(
-            [_read_answers(bench.folder / model / PREDICTIONS) for bench in benches], ignore_index=True
+            [read_left(bench.folder / model / PREDICTIONS, ANSWER_COLUMNS) for bench in benches],
+            ignore_index=True,
         )
         for model in models
     }
-
-
-def _read_answers(path: Path) -> pd.DataFrame:
-    try:
-        return read_table(path)[list(ANSWER_COLUMNS)]
-    except (OSError, ValueError, KeyError) as error:
-        raise BadModel(
-            f"{path} that cannot be read ({type(error).__name__})",
-            allowed="the file that crossval wrote",
-            do=f"delete {path.parent}, which is then trained again",
-        ) from None
 
 
 def write_results(
@@ -121,7 +109,7 @@ def write_results(
 
 
 def _deletion(benches: Sequence[Bench], model: str) -> pd.DataFrame:
-    tables = [read_table(bench.folder / model / DELETION) for bench in benches]
+    tables = [read_left(bench.folder / model / DELETION) for bench in benches]
     options = benches[0].options
     whole = pd.concat([each for each in tables if len(each)] or tables[:1], ignore_index=True)
     return deletion_curve(whole, bootstraps=options.bootstraps, seed=options.seed)

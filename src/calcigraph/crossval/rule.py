@@ -9,7 +9,8 @@ import numpy as np
 from calcigraph.checkpoint import CONFIG_FILE
 from calcigraph.config_toml import read_config
 from calcigraph.crossval.bench import Bench, Float
-from calcigraph.crossval.geometry import DETECTOR, FEATURES, measure_fold
+from calcigraph.crossval.geometry import FEATURES, measure_fold
+from calcigraph.crossval.graph_models import DETECTOR
 from calcigraph.lexicon import DISTRIBUTIONS, Distribution
 
 DIFFUSE_SHARE = 0.5

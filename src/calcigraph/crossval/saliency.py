@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from calcigraph.crossval.bench import Bench, Float
+from calcigraph.crossval.bench import Bench, Float, read_left
 from calcigraph.encode import Encoding
 from calcigraph.explain import node_saliency
 from calcigraph.io import Case
-from calcigraph.io.tables import read_table, whole_file, write_table
+from calcigraph.io.tables import whole_file, write_table
 from calcigraph.lexicon import DISTRIBUTIONS
 from calcigraph.models import DistributionNet
 from calcigraph.records import POSITION_COLUMNS, FloatImage
@@ -57,7 +57,7 @@ def write_nodes(bench: Bench, name: str, net: DistributionNet, named: Sequence[N
 def read_nodes(bench: Bench, name: str) -> dict[str, pd.DataFrame]:
     """Read what `write_nodes` left, image → its calcifications; nothing where there is no such file."""
     path = bench.folder / name / NODES
-    return {str(key): own for key, own in read_table(path).groupby("image_id")} if path.exists() else {}
+    return {str(key): own for key, own in read_left(path).groupby("image_id")} if path.exists() else {}
 
 
 def write_maps(bench: Bench, name: str, maps: Sequence[FloatImage]) -> None:

@@ -33,7 +33,7 @@ def look_at(pixels: FloatImage, noise: FloatImage, mask: Mask) -> Look:
     return Look(
         noise=_share(float(np.median(noise[::EVERY, ::EVERY][searched])), spread),
         texture=_share(_mean(near), _mean(far)),
-        flat=float((near == 0).mean()) if len(near) else math.nan,
+        flat=_mean(near == 0),
     )
 
 
@@ -43,8 +43,8 @@ def _differences(pixels: FloatImage, mask: Mask, apart: int) -> NDArray[np.float
     return np.abs(pixels[:, apart:] - pixels[:, :-apart])[both]
 
 
-def _mean(differences: NDArray[np.float32]) -> float:
-    return float(differences.mean()) if len(differences) >= FEWEST else math.nan
+def _mean(values: NDArray[np.float32] | NDArray[np.bool_]) -> float:
+    return float(values.mean()) if len(values) >= FEWEST else math.nan
 
 
 def _share(part: float, whole: float) -> float:

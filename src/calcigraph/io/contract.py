@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -16,7 +16,7 @@ import numpy as np
 from calcigraph.errors import BadManifest, CalcigraphError
 from calcigraph.io.limits import is_spacing, spacing_words
 from calcigraph.io.manifest import COLUMNS, SPLITS, Case, Dataset
-from calcigraph.io.truth import read_truth, truth_path
+from calcigraph.io.truth import read_outline, read_truth
 from calcigraph.lexicon import Distribution, Laterality, View
 
 _CARD_KEYS = ("name", "licence", "source")
@@ -53,7 +53,7 @@ def problems(folder: str | Path, *, open_images: bool = False) -> list[str]:
     """
     folder = Path(folder)
     scan = _scan(folder)
-    found = [*scan.found, *_truth_problems(folder, scan.cases)]
+    found = list(scan.found)
     if open_images:
         found += _image_problems(Dataset("", "", "", folder, tuple(scan.sound)))
     return found
@@ -77,6 +77,8 @@ def _scan(folder: Path) -> _Scan:
         return scan
     _scan_card(scan)
     _scan_manifest(scan)
+    scan.found += _table_problems(scan, "truth", read_truth)
+    scan.found += _table_problems(scan, "outlines", read_outline)
     return scan
 
 
@@ -199,17 +201,17 @@ def _clashes(cases: list[Case]) -> Iterator[str]:
         paths.add(case.path)
 
 
-def _truth_problems(folder: Path, cases: list[Case]) -> Iterator[str]:
-    for case in cases:
-        path = truth_path(folder, case.image_id)
-        if _ID.fullmatch(case.image_id) and path.exists():
+def _table_problems(scan: _Scan, part: str, read: Callable[[Path], object]) -> Iterator[str]:
+    """List the tables in a part of the folder that cannot be read, then those that belong to no image."""
+    known = {case.image_id for case in scan.cases}
+    tables = sorted((scan.folder / part).glob("*.csv"))
+    for path in tables:
+        if path.stem in known:
             try:
-                read_truth(path)
+                read(path)
             except CalcigraphError as error:
                 yield str(error)
-    known = {case.image_id for case in cases}
-    orphans = sorted(path.name for path in (folder / "truth").glob("*.csv") if path.stem not in known)
-    yield from (f"truth/{name}: no such image_id in manifest.csv" for name in orphans)
+    yield from (f"{part}/{p.name}: no such image_id in manifest.csv" for p in tables if p.stem not in known)
 
 
 def _image_problems(dataset: Dataset) -> Iterator[str]:
@@ -226,7 +228,7 @@ def _misplaced(dataset: Dataset, case: Case, shape: tuple[int, int]) -> Iterator
     """Say which true calcification lies outside of an image of this (rows, cols)."""
     try:
         truth = dataset.truth(case)
-    except CalcigraphError:  # told by `_truth_problems`
+    except CalcigraphError:  # told by `_table_problems`
         return
     if truth is None:
         return

@@ -10,7 +10,7 @@ from calcigraph.errors import UnreadableImage
 from calcigraph.io import orientation
 from calcigraph.io.decode import Patterns, decode_pixels
 from calcigraph.io.grey import grey_table, sop_class_name
-from calcigraph.io.limits import check_size
+from calcigraph.io.limits import check_extent, check_size
 from calcigraph.io.parse import parse
 from calcigraph.io.quiet import quiet
 from calcigraph.io.spacing import dicom_spacing
@@ -44,6 +44,7 @@ def read_dicom(content: bytes, label: str, *, spacing_mm: float | None, image_id
         _check_kind(tags)
         shape = _check_pixel_tags(tags)
         spacing, spacing_words = dicom_spacing(tags, spacing_mm)
+        check_extent(label, shape, spacing)
         patterns = decode_pixels(dataset, label, shape)
         pixels, notes = _to_grey(tags, patterns)
         return Mammogram(

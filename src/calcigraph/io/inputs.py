@@ -107,11 +107,11 @@ def _in_file(path: Path) -> Iterator[Source]:
         return
     for member in members:
         parts = PurePosixPath(member.replace("\\", "/")).parts
-        if (
-            parts
-            and not any(_is_hidden(p) for p in parts[:-1] if p not in ("..", "."))
-            and not _is_skipped(parts[-1])
-        ):
+        if not parts or any(_is_hidden(p) for p in parts if p not in ("..", ".")):
+            continue
+        if parts[-1].lower().endswith(".zip"):
+            yield _failing(Path(f"{path}!{member}"), f"{path}!{member}: a zip archive inside of another")
+        elif not _is_skipped(parts[-1]):
             yield Source(label=f"{path}!{member}", image_id=safe_id(parts[-1]), path=path, member=member)
 
 

@@ -10,6 +10,7 @@ from calcigraph.io.tags import Tags
 
 Spacing = tuple[float, float]
 
+_STATED_IN = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
 _MAGNIFICATIONS = (0.9, 10.0)
 
 
@@ -78,21 +79,33 @@ def _stated(tags: Tags) -> tuple[Spacing, str] | None:
     if pixel is not None:
         return pixel, "Pixel Spacing"
     scanned = _pair(tags, "NominalScannedPixelSpacing")
-    return None if scanned is None else (scanned, "Nominal Scanned Pixel Spacing")
+    if scanned is not None:
+        return scanned, "Nominal Scanned Pixel Spacing"
+    if unusable := _unusable(tags):
+        raise _not_usable(tags, unusable, allowed=f"two numbers, {spacing_words()}")
+    return None
 
 
 def _pair(tags: Tags, keyword: str) -> Spacing | None:
+    """Return the pair of spacings under a keyword; None where there is none that can be one."""
     numbers = tags.numbers(keyword)
-    if not numbers:
-        return None
     if len(numbers) != 2 or not all(is_spacing(v) for v in numbers):
-        shown = ", ".join(f"{v:g}" for v in numbers[:4])
-        raise MissingSpacing(
-            f"{tags.label}: {keyword} of {shown} mm",
-            allowed=f"two numbers, {spacing_words()}",
-            do="give the spacing with --spacing MM (or spacing_mm)",
-        )
+        return None
     return numbers[0], numbers[1]
+
+
+def _unusable(tags: Tags) -> str:
+    """Words for the first spacing that the file states and no mammogram can have; "" where it states none."""
+    for keyword in _STATED_IN:
+        if numbers := tags.numbers(keyword):
+            return f"{keyword} of {', '.join(f'{v:g}' for v in numbers[:4])} mm"
+    return ""
+
+
+def _not_usable(tags: Tags, got: str, *, allowed: str) -> MissingSpacing:
+    return MissingSpacing(
+        f"{tags.label}: {got}", allowed=allowed, do="give the spacing with --spacing MM (or spacing_mm)"
+    )
 
 
 def _same(one: Spacing | None, other: Spacing) -> bool:
@@ -105,9 +118,6 @@ def _magnification(tags: Tags) -> float:
         return 1.0
     least, most = _MAGNIFICATIONS
     if not least <= factor <= most:
-        raise MissingSpacing(
-            f"{tags.label}: an Estimated Radiographic Magnification Factor of {factor:g}",
-            allowed=f"{least:g} to {most:g}",
-            do="give the spacing with --spacing MM (or spacing_mm)",
-        )
+        got = f"an Estimated Radiographic Magnification Factor of {factor:g}"
+        raise _not_usable(tags, got, allowed=f"{least:g} to {most:g}")
     return factor

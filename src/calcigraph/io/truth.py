@@ -1,7 +1,8 @@
-"""True calcifications of an image: truth/<image_id>.csv with row_px, col_px, diameter_mm."""
+"""What is known of an image: truth/<image_id>.csv with its calcifications, outlines/<image_id>.csv with its region."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,8 @@ import pandas as pd
 from calcigraph.errors import BadManifest
 from calcigraph.io.tables import read_table, write_table
 
-TRUTH_COLUMNS = ("row_px", "col_px", "diameter_mm")
+OUTLINE_COLUMNS = ("row_px", "col_px")
+TRUTH_COLUMNS = (*OUTLINE_COLUMNS, "diameter_mm")
 
 VISIBLE_SNR = 5.0
 """Where a truth states a signal-to-noise ratio, `snr`, calcifications from this on can be seen (Rose's criterion)."""
@@ -28,7 +30,7 @@ def write_truth(folder: Path, image_id: str, table: pd.DataFrame) -> None:
         BadManifest: a column is missing, or a number cannot be one.
     """
     path = truth_path(folder, image_id)
-    _check(table, path)
+    _check(table, TRUTH_COLUMNS, path)
     write_table(path, table)
 
 
@@ -38,28 +40,46 @@ def read_truth(path: Path) -> pd.DataFrame:
     Raises:
         BadManifest: not a table, a column is missing, or a number cannot be one.
     """
+    return _read(path, TRUTH_COLUMNS)
+
+
+def outline_path(folder: Path, image_id: str) -> Path:
+    """Where the outline of an image's calcifications, as somebody drew it, lies in a data set's folder."""
+    return folder / "outlines" / f"{image_id}.csv"
+
+
+def read_outline(path: Path) -> pd.DataFrame:
+    """Read an outline: float64 `row_px, col_px` of its corners in turn.
+
+    Raises:
+        BadManifest: not a table, a column is missing, or a number cannot be one.
+    """
+    return _read(path, OUTLINE_COLUMNS)
+
+
+def _read(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     try:
         table = read_table(path)
     except (OSError, ValueError) as error:
-        raise _refused(path, f"a table that cannot be read ({type(error).__name__})") from None
-    _check(table, path)
-    return table.astype(dict.fromkeys(TRUTH_COLUMNS, np.float64))
+        raise _refused(path, columns, f"a table that cannot be read ({type(error).__name__})") from None
+    _check(table, columns, path)
+    return table.astype(dict.fromkeys(columns, np.float64))
 
 
-def _check(table: pd.DataFrame, path: Path) -> None:
-    missing = [c for c in TRUTH_COLUMNS if c not in table.columns]
+def _check(table: pd.DataFrame, columns: Sequence[str], path: Path) -> None:
+    missing = [c for c in columns if c not in table.columns]
     if missing:
-        raise _refused(path, f"no column {', '.join(missing)}")
-    for column in TRUTH_COLUMNS:
+        raise _refused(path, columns, f"no column {', '.join(missing)}")
+    for column in columns:
         numbers = pd.to_numeric(table[column], errors="coerce").to_numpy(np.float64)
         bad = ~np.isfinite(numbers) | ((numbers <= 0) if column == "diameter_mm" else (numbers < -0.5))
         if bad.any():
-            raise _refused(path, f"row {int(bad.argmax()) + 2} has no usable {column}")
+            raise _refused(path, columns, f"row {int(bad.argmax()) + 2} has no usable {column}")
 
 
-def _refused(path: Path, got: str) -> BadManifest:
+def _refused(path: Path, columns: Sequence[str], got: str) -> BadManifest:
     return BadManifest(
-        f"truth/{path.name}: {got}",
-        allowed="columns row_px, col_px, diameter_mm with numbers, positions in the image, diameters above 0",
+        f"{path.parent.name}/{path.name}: {got}",
+        allowed=f"columns {', '.join(columns)} with numbers, positions in the image, diameters above 0",
         do="mend the table or remove it",
     )

@@ -25,6 +25,10 @@ MOBILENET_V2_ROWS = (
 """(expand, channels, repeats, stride) of Sandler et al. 2018, table 2."""
 
 
+BATCH_NORM_MOMENTUM = 0.1
+"""Share by which running statistics follow a batch: torch's, and so that of the other three networks."""
+
+
 class MobileNetV2(nn.Module):
     """MobileNetV2 (Sandler et al. 2018, table 2).
 
@@ -73,6 +77,11 @@ def efficientnet_b7(*, channels: int, classes: int) -> nn.Module:
     # MONAI draws these from a range made for a thousand classes; with five, the first logits would be twenty times
     # those of the other networks.
     network._fc.reset_parameters()
+    # They follow the batches by a hundredth, as if there were hundreds of thousands. After some hundred they would
+    # still be first guesses, under which an image fades from layer to layer until all answers are the same.
+    for layer in network.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.momentum = BATCH_NORM_MOMENTUM
     made: nn.Module = network
     return made
 

@@ -14,10 +14,11 @@ import cv2
 import numpy as np
 import pandas as pd
 
+from calcigraph.config import require_seed
 from calcigraph.errors import BadConfig, BadManifest
 from calcigraph.io.manifest import Case, write_manifest
 from calcigraph.io.tables import whole_file, write_table, write_text
-from calcigraph.io.truth import truth_path, write_truth
+from calcigraph.io.truth import OUTLINE_COLUMNS, outline_path, truth_path, write_truth
 from calcigraph.lexicon import View
 from calcigraph.processes import spread
 from calcigraph.simulate.acquire import ACQUISITIONS, Acquisition, draw_acquisition
@@ -63,8 +64,7 @@ class CohortOptions:
             raise BadConfig(
                 f"a pixel pitch of {self.spacing_mm} mm", allowed="0.04 to 0.25 mm", do="change it"
             )
-        if self.seed < 0:
-            raise BadConfig(f"seed {self.seed}", allowed="0 or more", do="change it")
+        require_seed(self.seed)
 
 
 def simulate_case(case: PlannedCase, options: CohortOptions) -> list[SimulatedView]:
@@ -177,8 +177,8 @@ def _write_case(folder: Path, case: PlannedCase, *, options: CohortOptions) -> N
     for simulated in simulate_case(case, options):
         image_id = case.image_id(simulated.view)
         _write_image(folder / image_path(case, simulated.view, options), simulated, case, options)
-        outline = pd.DataFrame(simulated.outline_px, columns=["row_px", "col_px"])
-        write_table(folder / "outlines" / f"{image_id}.csv", outline)
+        outline = pd.DataFrame(simulated.outline_px, columns=OUTLINE_COLUMNS)
+        write_table(outline_path(folder, image_id), outline)
         write_truth(folder, image_id, simulated.truth)  # last: it says that the view is whole
 
 

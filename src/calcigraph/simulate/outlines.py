@@ -7,7 +7,6 @@ The file is a JSON list of objects with `case`, `laterality`, `view`, `distribut
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections import defaultdict
 from pathlib import Path
@@ -81,7 +80,7 @@ def _is_polygon(vertices: Any) -> bool:
 
 
 def _is_length(number: Any) -> bool:
-    known = isinstance(number, int | float) and not isinstance(number, bool) and math.isfinite(number)
+    known = isinstance(number, int | float) and not isinstance(number, bool)
     return known and 0 <= number <= LARGEST_MM
 
 

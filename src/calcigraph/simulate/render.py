@@ -18,7 +18,7 @@ from calcigraph.simulate.projection import Projection, project_breast
 from calcigraph.simulate.shadow import Window, cast_shadow, observer_snr
 from calcigraph.simulate.tissue import attenuation_map, outline_mask
 
-TRUTH_COLUMNS = ("row_px", "col_px", "diameter_mm", "kind", "snr")
+SIMULATED_COLUMNS = ("row_px", "col_px", "diameter_mm", "kind", "snr")
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class SimulatedView:
     Attributes:
         pixels: (rows, cols) float32 in [0, 1], bright is dense.
         spacing_mm: pixel pitch.
-        truth: table with `TRUTH_COLUMNS`; `kind` is a `Kind`, `snr` as `shadow.observer_snr` says, 0 for what is
+        truth: table with `SIMULATED_COLUMNS`; `kind` is a `Kind`, `snr` as `shadow.observer_snr` says, 0 for what is
             not wholly on the image.
         outline_px: (n, 2) row, col: convex hull of the lesion, widened by 1 mm; empty without a lesion.
     """

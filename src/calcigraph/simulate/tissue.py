@@ -62,7 +62,6 @@ def _distance_inside(projection: Projection, shape: tuple[int, int]) -> FloatIma
     """Distance (mm) from the skin, 0 in air; the chest wall is no edge."""
     coarse = outline_mask(projection, COARSE_PITCH_MM).astype(np.uint8)
     padded = cv2.copyMakeBorder(coarse, 2, 2, 200, 2, cv2.BORDER_REPLICATE)
-    padded[:2] = padded[2]
     distance = cv2.distanceTransform(padded, cv2.DIST_L2, 5)[2:-2, 200:-2] * COARSE_PITCH_MM
     smooth = cv2.GaussianBlur(distance, (0, 0), 1.5)
     fine = cv2.resize(smooth, (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC)

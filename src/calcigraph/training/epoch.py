@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from calcigraph.config import TrainingConfig
+from calcigraph.errors import BadConfig
 from calcigraph.training.sampling import cosine_rate, epoch_order, epoch_rng
 from calcigraph.training.state import EpochReport
 from calcigraph.training.workers import share_statistics
@@ -21,10 +22,23 @@ from calcigraph.training.workers import share_statistics
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
 
+PRECISIONS = ("32-true", "bf16-mixed")
+"""Names of Lightning: all in float32; or the sums of products in bfloat16, and weights and loss in float32."""
+
 Loss = Callable[[Tensor, Tensor], Tensor]
 """Logits and target of n examples → their mean loss, a scalar."""
 Score = Callable[[NDArray[Any], NDArray[np.float32]], float]
 """Targets and logits of all validation examples → a number, higher being better; NaN where undefined."""
+
+
+def require_precision(name: str) -> None:
+    """Refuse a precision by its name.
+
+    Raises:
+        BadConfig: none of `PRECISIONS`.
+    """
+    if name not in PRECISIONS:
+        raise BadConfig(f"precision {name!r}", allowed=", ".join(PRECISIONS), do="change the precision")
 
 
 class Examples(Protocol):
@@ -43,7 +57,11 @@ class Examples(Protocol):
 
 @dataclass(frozen=True)
 class Course:
-    """What a training is given; see `loop.fit`."""
+    """What a training is given; see `loop.fit`.
+
+    Raises:
+        BadConfig: a precision that is none of `PRECISIONS`.
+    """
 
     network: nn.Module
     training: Examples
@@ -54,6 +72,10 @@ class Course:
     loss: Loss
     score: Score
     device: str | torch.device
+    precision: str = "32-true"
+
+    def __post_init__(self) -> None:
+        require_precision(self.precision)
 
 
 class Epoch:
@@ -102,7 +124,7 @@ class Epoch:
         own = indices[self.rank :: self.world]
         shown = own if len(own) else indices[:1]
         given, target = self.course.training.make_batch(shown, rng if self.course.recipe.augment else None)
-        value = self.course.loss(self.network(given.to(self.device)), target.to(self.device))
+        value = self.course.loss(self._ask(given), target.to(self.device))
         # Processes average their gradients: weighted so, that is the gradient of the batch's mean loss.
         value = value * (len(own) * self.world / len(indices))
         self.optimiser.zero_grad()
@@ -125,11 +147,18 @@ class Epoch:
         with torch.no_grad():
             for indices in _batches(np.arange(len(validation.labels)), self.course.recipe.batch_size):
                 given, target = validation.make_batch(indices, None)
-                logits.append(self.network(given.to(self.device)).cpu())
+                logits.append(self._ask(given).cpu())
                 targets.append(target)
         all_logits, all_targets = torch.cat(logits), torch.cat(targets)
         value = float(self.course.loss(all_logits, all_targets))
         return value, self.course.score(all_targets.numpy(), all_logits.numpy())
+
+    def _ask(self, given: Any) -> Tensor:
+        """Logits of the network, in float32 whatever the precision inside."""
+        kind, mixed = torch.device(self.device).type, self.course.precision == "bf16-mixed"
+        with torch.autocast(kind, torch.bfloat16, enabled=mixed):
+            logits: Tensor = self.network(given.to(self.device))
+        return logits.float()
 
 
 def _batches(order: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:

@@ -90,6 +90,7 @@ def train_image_network(
     seed: int,
     run_dir: Path,
     device: str = "cpu",
+    precision: str = "32-true",
     report: Callable[[EpochReport], None] | None = None,
     workers: Workers | None = None,
 ) -> FitResult:
@@ -104,6 +105,7 @@ def train_image_network(
         loss=partial(focal_loss, gamma=recipe.focal_gamma, output="softmax"),
         score=macro_auc,
         device=device,
+        precision=precision,
         report=report,
         workers=workers,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,6 +46,7 @@ def fit(
     loss: Loss,
     score: Score,
     device: str | torch.device = "cpu",
+    precision: str = "32-true",
     report: Callable[[EpochReport], None] | None = None,
     workers: Workers | None = None,
 ) -> FitResult:
@@ -66,17 +67,18 @@ def fit(
         loss: of logits and target.
         score: of all validation targets and logits.
         device: where to train.
+        precision: one of `epoch.PRECISIONS`.
         report: called after every epoch.
         workers: several devices in place of one; everything above must then be picklable.
 
     Raises:
-        BadModel: `run_dir` holds a run of another recipe, seed, network or number of examples.
-        BadConfig: several devices without Lightning.
+        BadModel: `run_dir` holds a run of another recipe, precision, seed, network or number of examples.
+        BadConfig: several devices without Lightning, or an unknown precision.
         ValueError: there is nothing to train on.
     """
     if len(training.labels) == 0:
         raise ValueError("no training examples")
-    course = Course(network, training, validation, recipe, seed, run_dir, loss, score, device)
+    course = Course(network, training, validation, recipe, seed, run_dir, loss, score, device, precision)
     if workers is not None and workers.devices > 1:
         # They leave a finished run on disk, which the call below takes up like any other.
         workers.launch(partial(_train_beside, course), report=report)
@@ -97,7 +99,8 @@ def _train(fabric: Fabric | None, course: Course, report: Callable[[EpochReport]
     optimiser = torch.optim.AdamW(
         network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
     )
-    key = (recipe, course.seed, len(course.training.labels), len(course.validation.labels))
+    examples = len(course.training.labels), len(course.validation.labels)
+    key = (asdict(recipe), course.precision, course.seed, *examples)
     run = RunState(course.run_dir, network, optimiser, key=key)
     epoch = Epoch(course, network, optimiser, device, fabric)
     with _deterministic():

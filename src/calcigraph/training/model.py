@@ -21,10 +21,10 @@ from calcigraph.graph import CalcificationGraph
 from calcigraph.io import Case, Dataset
 from calcigraph.io.tables import write_text
 from calcigraph.lexicon import DISTRIBUTIONS
-from calcigraph.metrics import Scores, scores
+from calcigraph.metrics import constant_answer, scores
 from calcigraph.models import Networks, build_networks, predict_logits
 from calcigraph.training.candidates import detect_dataset, load_image, require_truth
-from calcigraph.training.card import write_card
+from calcigraph.training.card import HeldOut, write_card
 from calcigraph.training.detector import Road, train_detector
 from calcigraph.training.graphs import labels_of, train_distribution_network
 from calcigraph.training.pretraining import pretrain
@@ -49,7 +49,7 @@ class TrainedModel:
     folder: Path
     config: Config
     temperature: float
-    held_out: Scores | None
+    held_out: HeldOut | None
 
 
 def train_model(
@@ -133,7 +133,7 @@ def hold_out(cases: Sequence[Case], config: Config) -> frozenset[str]:
     marked = frozenset(case.patient_id for case in cases if case.split == "validation")
     if marked:
         return marked
-    classes = np.array([-1 if case.distribution is None else case.distribution.place for case in cases]) + 1
+    classes = np.array([-1 if case.distribution is None else case.distribution.place for case in cases])
     patients = [case.patient_id for case in cases]
     share = config.graph_training.validation_share
     split = split_by_patient(patients, classes, share=share, seed=config.seed)
@@ -183,17 +183,18 @@ def _encode(networks: Networks, road: Road) -> tuple[list[CalcificationGraph], R
 
 def _train_distribution(
     networks: Networks, graphs: Sequence[CalcificationGraph], road: Road
-) -> tuple[float, Scores | None]:
+) -> tuple[float, HeldOut | None]:
     """Train the graph network in place; return its temperature and its scores on the held-out patients.
 
     Graphs with fewer calcifications than a distribution needs do not train: `predict` names none for them.
     """
     config, needed = road.config, road.config.confirm.at_least
-    usable = [
+    labelled = [
         (graph, case.patient_id)
         for graph, case in zip(graphs, road.cases, strict=True)
-        if case.distribution is not None and len(graph.pos) >= needed
+        if case.distribution is not None
     ]
+    usable = [(graph, patient) for graph, patient in labelled if len(graph.pos) >= needed]
     if not any(patient not in road.held_out for _, patient in usable):
         raise BadManifest(
             "no image with a distribution and enough calcifications",
@@ -225,5 +226,8 @@ def _train_distribution(
     logits = predict_logits(networks.distribution, judges, device=road.device)
     labels = labels_of(judges)
     temperature = fit_temperature(networks.distribution, logits, labels)
-    probabilities = networks.distribution.probabilities(torch.as_tensor(logits), temperature=temperature)
-    return temperature, scores(labels, probabilities.numpy())
+    answers = networks.distribution.probabilities(torch.as_tensor(logits), temperature=temperature).numpy()
+    silent = [graph for graph, patient in labelled if patient in road.held_out and len(graph.pos) < needed]
+    labels = np.concatenate([labels, labels_of(silent)])
+    answers = np.concatenate([answers, np.full((len(silent), answers.shape[1]), np.nan)])
+    return temperature, HeldOut(scores(labels, answers), constant_answer(labels))

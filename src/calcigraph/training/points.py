@@ -52,7 +52,9 @@ def draw_graph(
     *,
     breast: Anatomy | None = None,
 ) -> CalcificationGraph:
-    """Draw this distribution in a breast and return the graph of one view, at least five marks of it true.
+    """Draw this distribution in a breast and return the graph of one view.
+
+    At least `config.confirm.at_least` marks of it are true, unless `TRIES` breasts in a row show fewer.
 
     Args:
         distribution: of the lesion.

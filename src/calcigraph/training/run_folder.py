@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
 from torch import nn
 
 from calcigraph.checkpoint import CONFIG_FILE
@@ -23,13 +24,15 @@ from calcigraph.models import Networks
 from calcigraph.provenance import file_digest, fingerprint, versions
 
 RUN_FILE = "run.json"
+LOCK_FILE = ".lock"
+"""Held by the process at work in a run folder; the system lets go of it whatever ends the process."""
 
 
 @contextmanager
 def claim_folder(
     run: Path, dataset: Dataset, key: str, *, settings: str, notes: Mapping[str, object] | None = None
 ) -> Iterator[None]:
-    """Note what a run is made of and, at the end, its seconds; refuse to go on with anything else.
+    """Note what a run is made of and, at the end, its seconds; refuse to go on with anything else, or beside another.
 
     Args:
         run: the folder.
@@ -39,28 +42,49 @@ def claim_folder(
         notes: what else `run.json` says.
 
     Raises:
-        BadModel: the folder holds a run on other data, with other settings or another version.
+        BadModel: the folder holds a run on other data, with other settings or another version, or another process
+            is at work in it.
     """
-    held = read_record(run)
-    if held and held.get("key") != key:
-        raise BadModel(
-            f"{run} with a run on other data, settings or weights, or of another version",
-            allowed="a new folder, or what it was made with",
-            do="choose another --out",
-        )
-    write_text(run / CONFIG_FILE, settings)
-    started, before = time.perf_counter(), float(held.get("seconds", 0.0))
-    record = {
-        "key": key,
-        "dataset": {"name": dataset.name, "source": dataset.source, "images": len(dataset)},
-        **(notes or {}),
-        "versions": versions(),
-    }
+    with _alone(run):
+        held = read_record(run)
+        if held and held.get("key") != key:
+            raise BadModel(
+                f"{run} with a run on other data, settings or weights, or of another version",
+                allowed="a new folder, or what it was made with",
+                do="choose another --out",
+            )
+        write_text(run / CONFIG_FILE, settings)
+        started, before = time.perf_counter(), float(held.get("seconds", 0.0))
+        record = {
+            "key": key,
+            "dataset": {"name": dataset.name, "source": dataset.source, "images": len(dataset)},
+            **(notes or {}),
+            "versions": versions(),
+        }
+        try:
+            _write(run, record, before)
+            yield
+        finally:
+            _write(run, record, before + time.perf_counter() - started)
+
+
+@contextmanager
+def _alone(run: Path) -> Iterator[None]:
+    """Keep other processes out of a run folder."""
+    run.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(run / LOCK_FILE)
     try:
-        _write(run, record, before)
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise BadModel(
+            f"{run}, in which another process is at work",
+            allowed="one at a time",
+            do="wait for it, or choose another --out",
+        ) from None
+    try:
         yield
     finally:
-        _write(run, record, before + time.perf_counter() - started)
+        lock.release()
 
 
 def seconds_so_far(run: Path) -> float:

@@ -7,7 +7,7 @@ import io
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, astuple, dataclass, fields
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Protocol
 
@@ -15,7 +15,6 @@ import torch
 from torch import Tensor, nn
 
 from calcigraph.checkpoint import load_weights, read_tensors, write_tensors
-from calcigraph.config import TrainingConfig
 from calcigraph.errors import BadModel
 from calcigraph.io.tables import write_text
 
@@ -63,6 +62,9 @@ class RunState:
     One file holds all that goes together, so that no moment exists at which a kill leaves halves: tensors are
     `network/<name>` and `optimiser/<parameter>/<name>`; history and key are JSON in the header. `history.csv` is
     written from it, for people.
+
+    `key` is what a run must have in common with its folder's to go on there, besides the network's shapes: anything
+    that JSON takes.
     """
 
     def __init__(
@@ -71,13 +73,12 @@ class RunState:
         network: nn.Module,
         optimiser: torch.optim.Optimizer,
         *,
-        key: tuple[TrainingConfig, int, int, int],
+        key: Sequence[object],
     ) -> None:
-        recipe, seed, training, validation = key
         self.folder, self.network, self.optimiser = folder, network, optimiser
         self.history: list[EpochReport] = []
         shapes = [[name, *tensor.shape] for name, tensor in network.state_dict().items()]
-        self.key = json.dumps([asdict(recipe), seed, training, validation, shapes])
+        self.key = json.dumps([*key, shapes])
         folder.mkdir(parents=True, exist_ok=True)
         if self.path.exists():
             self._resume()
@@ -112,7 +113,7 @@ class RunState:
         tensors, header = read_tensors(self.path)
         if header.get("key") != self.key:
             raise BadModel(
-                f"a run in {self.folder} of another recipe, seed, network or number of examples",
+                f"a run in {self.folder} of another recipe, precision, seed, network or number of examples",
                 allowed="the same again, to resume it",
                 do="choose another folder or remove it",
             )
