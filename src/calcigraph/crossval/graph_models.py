@@ -168,9 +168,18 @@ def by_default(options: StudyOptions) -> Recipe:
 
 
 def from_scratch(options: StudyOptions) -> Recipe:
-    """Train the graph network of `default` on the fold alone, behind the detector of `default`."""
+    """Train the graph network of `default` on the fold alone, behind the detector of `default`.
+
+    It begins at the rate of the pretraining that it lacks, and is given as many epochs as in the paper.
+    """
     recipe = by_default(options)
-    config = replace(recipe.config, pretraining=replace(recipe.config.pretraining, graphs=0))
+    lacking = recipe.config.pretraining
+    longer = replace(
+        recipe.config.graph_training,
+        epochs=options.paper.graph_training.epochs,
+        learning_rate=lacking.recipe.learning_rate,
+    )
+    config = replace(recipe.config, pretraining=replace(lacking, graphs=0), graph_training=longer)
     return replace(recipe, config=config, detector_of=DETECTOR)
 
 
