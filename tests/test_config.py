@@ -154,7 +154,7 @@ FRACTION = st.floats(0, 1, allow_nan=False)
 POSITIVE = st.floats(0.01, 100)
 CONFIGS = st.builds(
     Config,
-    seed=st.integers(0, 2**31),
+    seed=st.integers(0, LARGEST_SEED),
     candidates=st.builds(
         CandidateConfig,
         working_spacing_mm=st.floats(0, 1),
