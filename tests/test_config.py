@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 import hand_made
 from calcigraph.config import (
-    LARGEST_SEED,
     PRESETS,
     CandidateConfig,
     Config,
@@ -29,6 +28,7 @@ from calcigraph.detect import detect_candidates
 from calcigraph.errors import BadConfig
 from calcigraph.graph import assemble
 from calcigraph.models import DistributionNet, predict_logits
+from calcigraph.seed import LARGEST_SEED
 from calcigraph.training.sampling import cosine_rate
 from hand_made_graphs import FRAME
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from calcigraph.errors import BadConfig
 from calcigraph.prevalence import shares_of
+from calcigraph.seed import require_seed
 
 READOUTS = ("flatten", "members")
 
@@ -20,20 +21,6 @@ def require(holds: bool, name: str, allowed: str) -> None:
     """
     if not holds:
         raise BadConfig(f"a wrong value of {name}", allowed=allowed, do="change the settings")
-
-
-LARGEST_SEED = 2**31 - 1
-"""Seeds of folds are a few more than that of the study, and 2³² - 1 is the largest that every library takes."""
-
-
-def require_seed(seed: int) -> None:
-    """Refuse what cannot be a seed.
-
-    Raises:
-        BadConfig: below 0 or above `LARGEST_SEED`.
-    """
-    if not 0 <= seed <= LARGEST_SEED:
-        raise BadConfig(f"seed {seed}", allowed=f"0 to {LARGEST_SEED:,}", do="change the seed")
 
 
 Rule = tuple[str, Callable[[float], bool]]

@@ -188,14 +188,14 @@ def _score_breasts(labelled: Sequence[_Judged], seed: int) -> dict[str, Interval
 
 def _table(judged: Sequence[_Judged]) -> pd.DataFrame:
     rows = [
-        {
-            "image_id": one.case.image_id,
-            "patient_id": one.case.patient_id,
-            "truth": one.case.distribution,
-            "distribution": one.distribution,
-            **{f"p_{name}": one.probabilities[name] for name in DISTRIBUTIONS},
-            "n_calcifications": one.calcifications,
-        }
+        (
+            one.case.image_id,
+            one.case.patient_id,
+            one.case.distribution,
+            one.distribution,
+            *(one.probabilities[name] for name in DISTRIBUTIONS),
+            one.calcifications,
+        )
         for one in judged
     ]
     return pd.DataFrame(rows, columns=PREDICTION_COLUMNS)

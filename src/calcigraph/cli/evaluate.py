@@ -47,10 +47,10 @@ def evaluate(
     """
     check_device(device)
     from calcigraph.batch import prepare_folder
-    from calcigraph.config import require_seed
     from calcigraph.evaluate import evaluate_model, scored_cases
     from calcigraph.io import read_dataset
     from calcigraph.pipeline import Pipeline
+    from calcigraph.seed import require_seed
 
     require_seed(seed)
     data = read_dataset(dataset)

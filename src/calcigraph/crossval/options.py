@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from calcigraph.config import Config, TrainingConfig, default, paper, require_seed
+from calcigraph.config import Config, TrainingConfig, default, paper
 from calcigraph.errors import BadConfig
+from calcigraph.seed import require_seed
 from calcigraph.training.epoch import require_precision
 
 IMAGE_TRAINING = TrainingConfig(

@@ -35,7 +35,7 @@ def read_dicom(content: bytes, label: str, *, spacing_mm: float | None, image_id
         The mammogram, its pixels as stored: never rotated, flipped or cropped.
 
     Raises:
-        UnreadableImage: not a grey, single-frame image of a breast, or a damaged one.
+        UnreadableImage: not a grey, single-frame image of a breast, a damaged one, or one larger than any breast.
         MissingSpacing: no spacing in the file, and none given.
     """
     with quiet():

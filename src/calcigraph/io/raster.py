@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcigraph.errors import UnreadableImage
-from calcigraph.io.limits import check_size
+from calcigraph.io.limits import check_extent, check_size
 from calcigraph.io.quiet import quiet
 from calcigraph.io.raster_header import RasterHeader, raster_header
 from calcigraph.io.spacing import given_spacing
@@ -25,7 +25,8 @@ def read_raster(content: bytes, label: str, *, spacing_mm: float | None, image_i
     The resolution that PNG and TIFF files state is a printing habit (72 or 96 dpi), so the spacing must be given.
 
     Raises:
-        UnreadableImage: a damaged, coloured, multi-page, floating-point, too small or too large image.
+        UnreadableImage: a damaged, coloured, multi-page, floating-point, too small or too large image, or one
+            larger than any breast.
         MissingSpacing: no spacing was given.
     """
     try:
@@ -39,6 +40,7 @@ def read_raster(content: bytes, label: str, *, spacing_mm: float | None, image_i
         raise _refused(label, f"a {header.format} of {header.bits} bit")
     stored, notes = _one_channel(_decode(content, header, label), label)
     spacing, spacing_words = given_spacing(label, spacing_mm)
+    check_extent(label, (header.rows, header.cols), spacing)
     top = _white(stored)
     pixels = np.multiply(stored, np.float32(1.0 / top), dtype=np.float32)
     if header.white_is_zero:

@@ -9,7 +9,7 @@ from pathlib import Path
 from calcigraph.errors import UnreadableImage
 from calcigraph.io.archive import read_member, split_member
 from calcigraph.io.dicom import read_dicom
-from calcigraph.io.limits import MAX_FILE_BYTES, check_extent
+from calcigraph.io.limits import MAX_FILE_BYTES
 from calcigraph.io.parse import looks_like_dicom
 from calcigraph.io.raster import read_raster
 from calcigraph.io.spacing import check_given
@@ -58,7 +58,6 @@ def read_content(content: bytes, label: str, *, spacing_mm: float | None, image_
             allowed="DICOM, PNG, TIFF, JPEG or PGM images",
             do="give another file",
         )
-    check_extent(label, mammogram.shape, mammogram.spacing_mm)
     return mammogram
 
 

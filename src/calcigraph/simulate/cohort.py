@@ -14,13 +14,13 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from calcigraph.config import require_seed
 from calcigraph.errors import BadConfig, BadManifest
 from calcigraph.io.manifest import Case, write_manifest
 from calcigraph.io.tables import whole_file, write_table, write_text
 from calcigraph.io.truth import OUTLINE_COLUMNS, outline_path, truth_path, write_truth
 from calcigraph.lexicon import View
 from calcigraph.processes import spread
+from calcigraph.seed import require_seed
 from calcigraph.simulate.acquire import ACQUISITIONS, Acquisition, draw_acquisition
 from calcigraph.simulate.anatomy import grow_breast
 from calcigraph.simulate.calcification import Calcification

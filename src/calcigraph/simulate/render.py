@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
+from calcigraph.io.truth import TRUTH_COLUMNS
 from calcigraph.lexicon import Laterality, View
 from calcigraph.records import FloatImage, Mask, Points
 from calcigraph.simulate.acquire import Acquisition, expose, process
@@ -18,7 +19,7 @@ from calcigraph.simulate.projection import Projection, project_breast
 from calcigraph.simulate.shadow import Window, cast_shadow, observer_snr
 from calcigraph.simulate.tissue import attenuation_map, outline_mask
 
-SIMULATED_COLUMNS = ("row_px", "col_px", "diameter_mm", "kind", "snr")
+SIMULATED_COLUMNS = (*TRUTH_COLUMNS, "kind", "snr")
 
 
 @dataclass(frozen=True)
