@@ -45,6 +45,10 @@ endif
 	$(BIN)/python benchmarks/scores.py $(SCORES)
 	cp docs/scores.md src/calcigraph/weights/default/SCORES.md
 
+# With glibc, large tensors stay with the process instead of being asked of the system anew for every batch: image
+# networks train in up to a quarter less time, to the same numbers.
+study: export MALLOC_MMAP_MAX_ := 0
+study: export MALLOC_TRIM_THRESHOLD_ := 60000000000
 study: $(READY)  ## the paper's study on two cohorts: a day or so; resumes after being killed; docs/study
 	$(BIN)/pip install --quiet -c requirements.lock --editable '.[baselines,train]'
 	$(BIN)/calcigraph simulate --out build/study/twin --cohort twin --acquisition digital --spacing 0.085 --seed 1

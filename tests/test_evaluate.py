@@ -9,6 +9,7 @@ import pytest
 
 from calcigraph.evaluate import evaluate_model
 from calcigraph.io import read_dataset
+from calcigraph.judge import Judge
 from calcigraph.pipeline import Pipeline
 
 
@@ -72,3 +73,47 @@ def test_scores_say_what_they_come_from(trained, tiny_cohort, tmp_path):
     weights = next(pipeline.networks.distribution.parameters())
     weights.data += 1
     assert source(pipeline, 0)["fingerprint"] != first["fingerprint"]
+
+
+def test_a_killed_evaluation_goes_on_and_predicts_no_image_twice(trained, tiny_cohort, tmp_path, monkeypatch):
+    pipeline = Pipeline.from_pretrained(trained("default")[0] / "model")
+    data = read_dataset(tiny_cohort)
+    asked = []
+    predict = Pipeline.predict
+
+    def counted(self, mammogram):
+        asked.append(mammogram.image_id)
+        return predict(self, mammogram)
+
+    monkeypatch.setattr(Pipeline, "predict", counted)
+    whole = evaluate_model(pipeline, data, tmp_path / "whole")
+
+    def killed(done, total):
+        if done == 5:
+            raise KeyboardInterrupt
+
+    asked.clear()
+    with pytest.raises(KeyboardInterrupt):
+        evaluate_model(pipeline, data, tmp_path / "killed", report=killed)
+    kept = tmp_path / "killed" / "judged.jsonl"
+    kept.write_text(kept.read_text()[:-100])  # the fifth line breaks off
+    again = evaluate_model(pipeline, data, tmp_path / "killed")
+    assert asked[:5] == [case.image_id for case in data.cases[:5]]
+    assert asked[5:] == [case.image_id for case in data.cases[4:]]
+    assert again == whole and not kept.exists()
+    for name in ("metrics.json", "predictions.csv", "froc.csv"):
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_what_is_kept_is_of_one_model_image_and_label(trained, tiny_cohort, tmp_path):
+    pipeline, data = Pipeline.from_pretrained(trained("default")[0] / "model"), read_dataset(tiny_cohort)
+    case, path = data.cases[0], tmp_path / "judged.jsonl"
+
+    def lines_after(pipeline, case):
+        assert Judge(pipeline, data, path).judge(case).case == case
+        return path.read_text().count('"key"')
+
+    assert [lines_after(pipeline, case) for _ in range(2)] == [1, 1]
+    assert lines_after(pipeline, replace(case, patient_id="another")) == 2
+    assert lines_after(replace(pipeline, temperature=3.0), case) == 3
+    assert lines_after(pipeline, case) == 3

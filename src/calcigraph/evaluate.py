@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +11,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from calcigraph.cases import fuse_views
-from calcigraph.encode import centre_on_objects, select_nodes
 from calcigraph.errors import CalcigraphError
 from calcigraph.figures import confusion_matrix, reliability, roc_curves, write_figure
-from calcigraph.froc import Detection, FoundAt, MarkedImage, detection_at, found_at, froc, match_marks
+from calcigraph.froc import Detection, FoundAt, MarkedImage, detection_at, found_at, froc
 from calcigraph.io import Case, Dataset
 from calcigraph.io.tables import write_table, write_text
-from calcigraph.lexicon import DISTRIBUTIONS, RESEARCH_USE, Distribution
+from calcigraph.judge import Judge, Judged
+from calcigraph.lexicon import DISTRIBUTIONS, RESEARCH_USE
 from calcigraph.metrics import (
     EQUAL,
     Interval,
@@ -31,7 +31,6 @@ from calcigraph.metrics import (
 from calcigraph.metrics import confusion_matrix as count_confusions
 from calcigraph.pipeline import Pipeline
 from calcigraph.provenance import versions
-from calcigraph.records import Prediction
 from calcigraph.results import to_json
 from calcigraph.training.run_folder import made_of
 
@@ -45,6 +44,9 @@ PREDICTION_COLUMNS = (
 )
 COMPARED_AT_PER_CM2 = 0.4
 """Rate of false marks at which detectors are compared."""
+
+UNFINISHED = "judged.jsonl"
+"""What a killed evaluation has judged; gone at the end."""
 
 
 @dataclass(frozen=True)
@@ -70,18 +72,6 @@ class Evaluation:
     failures: dict[str, str]
 
 
-@dataclass(frozen=True)
-class _Judged:
-    """What is kept of an image: little, as a data set may have many."""
-
-    case: Case
-    distribution: Distribution | None
-    probabilities: dict[Distribution, float]
-    calcifications: int
-    kept: MarkedImage | None
-    proposed: MarkedImage | None
-
-
 def evaluate_model(
     pipeline: Pipeline,
     dataset: Dataset,
@@ -92,6 +82,8 @@ def evaluate_model(
 ) -> Evaluation:
     """Predict every image of a data set and write `predictions.csv`, `metrics.json`, `froc.csv` and `figures/`.
 
+    A killed evaluation goes on when it is started again: images that it has judged are not predicted twice.
+
     Args:
         pipeline: the model.
         dataset: where its manifest marks images `test`, only these.
@@ -100,10 +92,12 @@ def evaluate_model(
         report: called with images done and images in all.
     """
     cases = scored_cases(dataset)
+    out.mkdir(parents=True, exist_ok=True)
+    judge = Judge(pipeline, dataset, out / UNFINISHED)
     judged, failures = [], {}
     for number, case in enumerate(cases, start=1):
         try:
-            judged.append(_judge(pipeline, dataset, case))
+            judged.append(judge.judge(case))
         except CalcigraphError as error:
             failures[case.image_id] = str(error)
         report(number, len(cases))
@@ -121,6 +115,7 @@ def evaluate_model(
         failures=failures,
     )
     _write(out, evaluation, labelled, proposed, _source(pipeline, dataset, seed))
+    judge.forget()
     return evaluation
 
 
@@ -129,32 +124,7 @@ def scored_cases(dataset: Dataset) -> list[Case]:
     return [case for case in dataset.cases if case.split == "test"] or list(dataset.cases)
 
 
-def _judge(pipeline: Pipeline, dataset: Dataset, case: Case) -> _Judged:
-    mammogram = dataset.read(case)
-    prediction = pipeline.predict(mammogram)
-    truth = dataset.truth(case)
-    if truth is None:
-        return _kept(case, prediction)
-    every = select_nodes(prediction.candidates, replace(pipeline.config.confirm, threshold=0.0))
-    proposals = centre_on_objects(prediction.candidates, every)
-    kept, proposed = (
-        match_marks(marks, truth, spacing_mm=mammogram.spacing_mm, area_cm2=prediction.breast.area_cm2)
-        for marks in (prediction.calcifications, proposals)
-    )
-    return _kept(case, prediction, kept, proposed)
-
-
-def _kept(
-    case: Case,
-    prediction: Prediction,
-    kept: MarkedImage | None = None,
-    proposed: MarkedImage | None = None,
-) -> _Judged:
-    count = len(prediction.calcifications)
-    return _Judged(case, prediction.distribution, prediction.probabilities, count, kept, proposed)
-
-
-def _found_at(judged: Sequence[_Judged], seed: int) -> FoundAt | None:
+def _found_at(judged: Sequence[Judged], seed: int) -> FoundAt | None:
     known = [(one.proposed, one.case.patient_id) for one in judged if one.proposed is not None]
     if not known:
         return None
@@ -162,20 +132,20 @@ def _found_at(judged: Sequence[_Judged], seed: int) -> FoundAt | None:
     return found_at(images, patients, false_per_cm2=COMPARED_AT_PER_CM2, seed=seed)
 
 
-def _labels(labelled: Sequence[_Judged]) -> NDArray[np.int64]:
+def _labels(labelled: Sequence[Judged]) -> NDArray[np.int64]:
     return np.array([one.case.distribution.place for one in labelled if one.case.distribution is not None])
 
 
-def _probabilities(labelled: Sequence[_Judged]) -> NDArray[np.float64]:
+def _probabilities(labelled: Sequence[Judged]) -> NDArray[np.float64]:
     return np.array([[one.probabilities[name] for name in DISTRIBUTIONS] for one in labelled])
 
 
-def _score(labelled: Sequence[_Judged], seed: int) -> dict[str, Interval]:
+def _score(labelled: Sequence[Judged], seed: int) -> dict[str, Interval]:
     patients = [one.case.patient_id for one in labelled]
     return bootstrap(_labels(labelled), _probabilities(labelled), patients, seed=seed)
 
 
-def _score_breasts(labelled: Sequence[_Judged], seed: int) -> dict[str, Interval]:
+def _score_breasts(labelled: Sequence[Judged], seed: int) -> dict[str, Interval]:
     """Score breasts: views of one patient, side and label are fused; without a side every view is its own."""
     breasts = [
         f"{one.case.patient_id} {one.case.laterality or one.case.image_id} {one.case.distribution}"
@@ -186,7 +156,7 @@ def _score_breasts(labelled: Sequence[_Judged], seed: int) -> dict[str, Interval
     return bootstrap(_labels(labelled)[first], fused, patients, seed=seed)
 
 
-def _table(judged: Sequence[_Judged]) -> pd.DataFrame:
+def _table(judged: Sequence[Judged]) -> pd.DataFrame:
     rows = [
         (
             one.case.image_id,
@@ -220,7 +190,7 @@ def _source(pipeline: Pipeline, dataset: Dataset, seed: int) -> dict[str, object
 def _write(
     out: Path,
     evaluation: Evaluation,
-    labelled: Sequence[_Judged],
+    labelled: Sequence[Judged],
     proposed: Sequence[MarkedImage],
     source: dict[str, object],
 ) -> None:

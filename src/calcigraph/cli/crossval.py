@@ -60,7 +60,9 @@ def crossval(
     ] = None,
     config: Annotated[
         list[Path] | None,
-        typer.Option(help="TOML file with settings of `default` or `paper`, as its `preset` says."),
+        typer.Option(
+            help="TOML file with settings of `default` or `paper`, as its `preset` says; the seed is --seed."
+        ),
     ] = None,
     beside: Annotated[
         list[Path] | None,

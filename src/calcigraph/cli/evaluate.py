@@ -10,6 +10,7 @@ import typer
 from calcigraph.cli.terminal import (
     NOTHING_PROCESSED,
     SOME_FAILED,
+    Interrupted,
     Prevalence,
     app,
     check_device,
@@ -42,8 +43,9 @@ def evaluate(
 ) -> None:
     """Score a model on a data set with known answers.
 
-    Writes predictions.csv, metrics.json (bootstrap intervals by patient), froc.csv and figures. Exit codes: 0 all
-    done, 2 wrong usage, 3 some images failed (they are listed), 4 all failed.
+    Writes predictions.csv, metrics.json (bootstrap intervals by patient), froc.csv and figures. A killed evaluation
+    goes on when it is started again. Exit codes: 0 all done, 2 wrong usage, 3 some images failed (they are listed),
+    4 all failed.
     """
     check_device(device)
     from calcigraph.batch import prepare_folder
@@ -59,10 +61,13 @@ def evaluate(
         pipeline = pipeline.expecting(prevalence)
     prepare_folder(out)
     asked = len(scored_cases(data))
-    with progress(asked) as move:
-        result = evaluate_model(
-            pipeline, data, out, seed=seed, report=lambda done, total: move(done, "images")
-        )
+    try:
+        with progress(asked) as move:
+            result = evaluate_model(
+                pipeline, data, out, seed=seed, report=lambda done, total: move(done, "images")
+            )
+    except KeyboardInterrupt:
+        raise Interrupted(f"judged images are kept in {out}; the same command goes on from there") from None
     _show(result)
     print(f"{out}: predictions.csv, metrics.json, figures")
     print(RESEARCH_USE)

@@ -102,7 +102,7 @@ def run_key(dataset: Dataset, config: Config, *given: Networks) -> str:
 
 def data_key(dataset: Dataset) -> str:
     """Return a fingerprint of a data set's images, truth and manifest, and of the version that reads them."""
-    return fingerprint([_stamp(dataset, case) for case in dataset.cases], versions()["calcigraph"])
+    return fingerprint([case_stamp(dataset, case) for case in dataset.cases], versions()["calcigraph"])
 
 
 def made_of(config: Config, *given: Networks) -> str:
@@ -119,7 +119,8 @@ def _digest(network: nn.Module) -> str:
     return every.hexdigest()
 
 
-def _stamp(dataset: Dataset, case: Case) -> list[str]:
+def case_stamp(dataset: Dataset, case: Case) -> list[str]:
+    """Return what tells an image of a data set from any other: its row, and digests of its file and truth."""
     files = (dataset.folder / case.path, truth_path(dataset.folder, case.image_id))
     return [repr(case), *(str(file_digest(file)) for file in files)]
 

@@ -1,0 +1,142 @@
+"""One image of a data set beside its truth. What is judged is kept on disk, so that a killed evaluation goes on."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from calcigraph.encode import centre_on_objects, select_nodes
+from calcigraph.froc import MarkedImage, match_marks
+from calcigraph.io import Case, Dataset
+from calcigraph.lexicon import DISTRIBUTIONS, Distribution
+from calcigraph.pipeline import Pipeline
+from calcigraph.provenance import fingerprint
+from calcigraph.records import Prediction
+from calcigraph.training.run_folder import case_stamp, made_of
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What is kept of an image: little, as a data set may have many.
+
+    Attributes:
+        case: the image.
+        distribution: the answer; None where too little was found.
+        probabilities: of the five distributions; NaN without an answer.
+        calcifications: how many the model keeps.
+        kept: these beside the truth; None where no truth is known.
+        proposed: all candidates beside the truth, whatever their probability; None where no truth is known.
+    """
+
+    case: Case
+    distribution: Distribution | None
+    probabilities: dict[Distribution, float]
+    calcifications: int
+    kept: MarkedImage | None = None
+    proposed: MarkedImage | None = None
+
+
+class Judge:
+    """A model that is asked about the images of a data set, and remembers what it has said in a file.
+
+    Args:
+        pipeline: the model.
+        dataset: of the images.
+        path: the file: a line of JSON for each image. Those of another model, image or truth are not used.
+    """
+
+    def __init__(self, pipeline: Pipeline, dataset: Dataset, path: Path) -> None:
+        self.pipeline, self.dataset, self.path = pipeline, dataset, path
+        self._model = fingerprint(made_of(pipeline.config, pipeline.networks), pipeline.temperature)
+        self._said = _read_lines(path)
+
+    def judge(self, case: Case) -> Judged:
+        """Predict an image and set it beside its truth, or tell what was said before.
+
+        Raises:
+            CalcigraphError: the image or its truth cannot be read.
+        """
+        key = fingerprint(self._model, case_stamp(self.dataset, case))
+        if key in self._said:
+            return _from_line(case, self._said[key])
+        judged = _judge(self.pipeline, self.dataset, case)
+        with self.path.open("a", encoding="utf-8") as file:
+            # A line that a killed run has left half done stays alone.
+            file.write(f"\n{_to_line(key, judged)}")
+        return judged
+
+    def forget(self) -> None:
+        """Remove the file: everything is judged."""
+        self.path.unlink(missing_ok=True)
+
+
+def _judge(pipeline: Pipeline, dataset: Dataset, case: Case) -> Judged:
+    mammogram = dataset.read(case)
+    prediction = pipeline.predict(mammogram)
+    truth = dataset.truth(case)
+    if truth is None:
+        return _without_truth(case, prediction)
+    every = select_nodes(prediction.candidates, replace(pipeline.config.confirm, threshold=0.0))
+    proposals = centre_on_objects(prediction.candidates, every)
+    kept, proposed = (
+        match_marks(marks, truth, spacing_mm=mammogram.spacing_mm, area_cm2=prediction.breast.area_cm2)
+        for marks in (prediction.calcifications, proposals)
+    )
+    return replace(_without_truth(case, prediction), kept=kept, proposed=proposed)
+
+
+def _without_truth(case: Case, prediction: Prediction) -> Judged:
+    return Judged(case, prediction.distribution, prediction.probabilities, len(prediction.calcifications))
+
+
+def _read_lines(path: Path) -> dict[str, dict[str, Any]]:
+    """What was said, by its key; nothing without a file, and half a line is no line."""
+    said = {}
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+        try:
+            one = json.loads(line)
+            said[one["key"]] = one
+        except ValueError:
+            continue
+    return said
+
+
+def _to_line(key: str, judged: Judged) -> str:
+    return json.dumps(
+        {
+            "key": key,
+            "distribution": judged.distribution,
+            "probabilities": [judged.probabilities[name] for name in DISTRIBUTIONS],
+            "calcifications": judged.calcifications,
+            "kept": _to_plain(judged.kept),
+            "proposed": _to_plain(judged.proposed),
+        }
+    )
+
+
+def _from_line(case: Case, said: dict[str, Any]) -> Judged:
+    named = said["distribution"]
+    return Judged(
+        case,
+        None if named is None else Distribution(named),
+        dict(zip(DISTRIBUTIONS, said["probabilities"], strict=True)),
+        said["calcifications"],
+        _from_plain(said["kept"]),
+        _from_plain(said["proposed"]),
+    )
+
+
+def _to_plain(marked: MarkedImage | None) -> dict[str, Any] | None:
+    if marked is None:
+        return None
+    return {"found": marked.found.tolist(), "false": marked.false.tolist(), "area_cm2": marked.area_cm2}
+
+
+def _from_plain(said: dict[str, Any] | None) -> MarkedImage | None:
+    if said is None:
+        return None
+    return MarkedImage(np.array(said["found"]), np.array(said["false"]), said["area_cm2"])
