@@ -1,7 +1,12 @@
 """Work in other processes: all of it is done, and by the same arithmetic everywhere."""
 
 import os
+import signal
+import subprocess
+import sys
+import time
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -30,6 +35,42 @@ def test_a_process_that_is_killed_is_one_line():
     ) as caught:
         spread(die, [1], workers=1)
     assert "\n" not in str(caught.value)
+
+
+def wait_long(item, folder):
+    folder.joinpath(f"{item}.pid").write_text(str(os.getpid()))
+    time.sleep(60)
+
+
+def until(holds, seconds):
+    end = time.monotonic() + seconds
+    while not (held := holds()) and time.monotonic() < end:
+        time.sleep(0.05)
+    return held
+
+
+def is_alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_processes_end_with_a_killed_parent(tmp_path):
+    asked = (
+        "import sys; from functools import partial; from pathlib import Path\n"
+        "from calcigraph.processes import spread; from test_processes import wait_long\n"
+        "spread(partial(wait_long, folder=Path(sys.argv[1])), [1, 2], workers=2)"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", asked, str(tmp_path)], cwd=Path(__file__).parent)
+    try:
+        assert until(lambda: [file for file in tmp_path.iterdir() if file.stat().st_size], 60)
+    finally:
+        os.kill(parent.pid, signal.SIGKILL)
+        parent.wait()
+    pids = [int(file.read_text()) for file in tmp_path.iterdir() if file.stat().st_size]
+    assert until(lambda: not any(map(is_alive, pids)), 20)
 
 
 def test_every_item_is_done_once_without_wide_arithmetic(tmp_path):

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from threading import Thread
 from typing import TypeVar
 
 import cv2
@@ -43,9 +44,7 @@ def spread(
     count = min(workers or os.cpu_count() or 1, max(1, len(items)))
     with (
         _without_wide_arithmetic(),
-        ProcessPoolExecutor(
-            count, mp_context=get_context("spawn"), initializer=cv2.setNumThreads, initargs=(1,)
-        ) as pool,
+        ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=_begin) as pool,
     ):
         try:
             for done, _ in enumerate(pool.map(work, items), start=1):
@@ -56,6 +55,19 @@ def spread(
                 allowed="some GiB of memory for each processor that the machine offers",
                 do="the same command goes on from here; offer it fewer (taskset), or free memory",
             ) from None
+
+
+def _begin() -> None:
+    """Compute on one thread, and end with the process that asked, which cannot say so when it is killed."""
+    cv2.setNumThreads(1)
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 @contextmanager
