@@ -31,11 +31,13 @@ check-long: $(READY)  ## the tests that take minutes
 weights: $(READY)  ## simulate, train and write the shipped model; resumes after being killed
 	$(BIN)/calcigraph simulate --out $(WEIGHTS)/cohort --cases 52 --normals 20 --seed 2026
 	$(BIN)/calcigraph train $(WEIGHTS)/cohort --out $(WEIGHTS)/run --seed 1
+	$(BIN)/calcigraph simulate --out $(WEIGHTS)/calibration --cases 45 --normals 0 --seed 2027
+	$(BIN)/calcigraph calibrate $(WEIGHTS)/run $(WEIGHTS)/calibration --out $(WEIGHTS)/calibrated
 	mkdir -p src/calcigraph/weights/default
-	cp $(WEIGHTS)/run/model/* src/calcigraph/weights/default/
+	cp $(WEIGHTS)/calibrated/model/* src/calcigraph/weights/default/
 
 scores: $(READY)  ## every score of the shipped model: docs/scores.md; semi-real and real with CALCIGRAPH_DATA
-	$(BIN)/calcigraph simulate --out $(SCORES)/simulated-set --cases 45 --normals 25 --seed 9001 --spacing 0.078
+	$(BIN)/calcigraph simulate --out $(SCORES)/simulated-set --cases 100 --normals 50 --seed 9001 --spacing 0.078
 	$(BIN)/calcigraph evaluate default $(SCORES)/simulated-set --out $(SCORES)/simulated
 ifdef CALCIGRAPH_DATA
 	$(BIN)/calcigraph simulate --out $(SCORES)/semi-real-set --seed 9002 --acquisition digital \

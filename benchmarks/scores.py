@@ -33,7 +33,7 @@ from calcigraph.metrics import (
     multiclass_auc,
 )
 from calcigraph.pipeline import Pipeline
-from calcigraph.prevalence import shares_of
+from calcigraph.prevalence import expect_shares, shares_of
 
 SHOWN = {
     "accuracy": "accuracy",
@@ -43,6 +43,12 @@ SHOWN = {
     "kappa": "Cohen's κ",
     "ece": "expected calibration error",
 }
+
+
+EQUALLY_FREQUENT = (
+    "All five are equally frequent in this set, so the second column is the one to judge the calibration by: the first "
+    "expects some more often than they are here."
+)
 
 
 def interval(found: Interval) -> str:
@@ -59,8 +65,7 @@ def labelled(answers: pd.DataFrame, data: Path) -> pd.DataFrame:
 
 def expecting_equally(given: np.ndarray, config: Config) -> np.ndarray:
     """Take the expected frequencies out of probabilities (n, 5) again (`prevalence.expect`)."""
-    equal = given / shares_of(config.prevalence) ** config.prevalence_weight
-    return equal / equal.sum(axis=1, keepdims=True)
+    return expect_shares(given, shares_of(config.prevalence), -config.prevalence_weight)
 
 
 def distribution_table(table: pd.DataFrame, config: Config) -> list[str]:
@@ -81,12 +86,14 @@ def distribution_table(table: pd.DataFrame, config: Config) -> list[str]:
         cells = (interval(views[key]), interval(level[key]), interval(both[key]), f"{constant[key]:.3f}")
         lines.append(f"| {name} | {' | '.join(cells)} |")
     without = int((~is_answered(given)).sum())
+    level_set = len(set(np.bincount(labels, minlength=len(DISTRIBUTIONS)))) == 1
     gained = fusing_gain(labels, given, patients.to_numpy(str), breasts)
     return [
         *lines,
         "",
         f"{without} views got no answer: never right, five equal probabilities to the AUC, no part of the calibration",
         f"error. {calibration_line(given, config)}",
+        *([EQUALLY_FREQUENT] if level_set else []),
         f"Macro AUC of breasts, views fused, less that of single views, of the same drawn patients: "
         f"{gained.value:+.3f} [{gained.low:+.3f}, {gained.high:+.3f}].",
     ]

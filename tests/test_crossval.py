@@ -62,6 +62,26 @@ def test_every_labelled_image_is_answered_once_by_models_that_did_not_see_its_pa
         assert set(tested) <= set(fold["test"])
 
 
+def test_networks_expect_the_classes_as_the_training_data_have_them(finished, tiny_cohort, tmp_path):
+    run, _, _ = finished
+    models = ("default", "mobilenetv2")
+    level = replace(OPTIONS, default=replace(OPTIONS.default, prevalence="equal"))
+    study(tiny_cohort, tmp_path, models=models, options=level)
+    moved, plain = (pd.read_csv(folder / "predictions.csv") for folder in (run, tmp_path))
+    for fold in (1, 2):
+        here, there = (
+            table[(table["fold"] == fold) & table["model"].isin(models) & (table["answered"] == 1)]
+            for table in (moved, plain)
+        )
+        others = plain.loc[(plain["fold"] != fold) & (plain["model"] == "default"), "truth"]
+        shares = np.array([(others == name).mean() for name in DISTRIBUTIONS])
+        expected = probabilities(there) * shares**OPTIONS.default.prevalence_weight
+        expected /= expected.sum(axis=1, keepdims=True)
+        assert len(here) and np.allclose(probabilities(here), expected, atol=1e-4)
+    assert "moved towards the class shares" in (run / "report.html").read_text()
+    assert "moved towards the class shares" not in (tmp_path / "report.html").read_text()
+
+
 def test_the_tables_are_those_of_the_answers(finished):
     run, result, _ = finished
     table = pd.read_csv(run / "predictions.csv")

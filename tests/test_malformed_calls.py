@@ -63,6 +63,8 @@ CALLS = {
     "unknown detector": ["train", "EMPTY", "--out", "OUT", "--detector", "absent"],
     "evaluate nothing": ["evaluate", "ABSENT", "ABSENT", "--out", "OUT"],
     "evaluate on an image": ["evaluate", "EMPTY", "IMAGE", "--out", "OUT"],
+    "calibrate nothing": ["calibrate", "ABSENT", "EMPTY", "--out", "OUT"],
+    "calibrate on nothing": ["calibrate", "default", "EMPTY", "--out", "OUT"],
     "negative bootstrap seed": ["evaluate", "EMPTY", "EMPTY", "--out", "OUT", "--seed", "-1"],
     "check nothing": ["check", "ABSENT"],
     "check an image": ["check", "IMAGE"],

@@ -29,7 +29,7 @@ from calcigraph.graph import Frame, assemble
 from calcigraph.io import Case
 from calcigraph.lexicon import DISTRIBUTIONS, Distribution
 from calcigraph.metrics import scores
-from calcigraph.models import DistributionNet
+from calcigraph.models import DistributionNet, predict_logits
 from calcigraph.models.baselines import LAST_MAPS, image_network
 from calcigraph.records import CANDIDATE_COLUMNS, Breast
 from calcigraph.training import class_of_patients
@@ -269,12 +269,19 @@ def test_the_deletion_table_starts_at_the_whole_answer():
     encodings = [encoded(cloud((60, 40), (30, 30), n)) for n in (1, 5, 30)]
     net = small_net()
     given = {"temperature": 1.0, "config": GraphConfig(), "orders": 2, "seed": 0}
-    table = deletion_table(net, list(zip(cases, encodings, strict=True)), **given)
+    logits = torch.as_tensor(predict_logits(net, [each.graph for each in encodings]))
+    answers = net.probabilities(logits).numpy().astype(np.float64)
+    named = list(zip(cases, encodings, answers, strict=True))
+    table = deletion_table(net, named, **given)
     assert len(table) == 3 * len(SHARES) and np.isfinite(table[["salient", "random"]]).all().all()
     whole = table[table["share"] == 0]
-    assert np.allclose(whole["salient"], whole["random"]) and (whole["salient"] >= 0.2).all()
-    again = deletion_table(net, list(zip(cases, encodings, strict=True)), **given)
-    assert table.equals(again)
+    assert np.allclose(whole["salient"], whole["random"]) and np.allclose(
+        whole["salient"], answers.max(axis=1)
+    )
+    assert table.equals(deletion_table(net, named, **given))
+    others = [(case, encoding, -answer) for case, encoding, answer in named]
+    table = deletion_table(net, others, **given)
+    assert np.allclose(table.loc[table["share"] == 0, "salient"], answers.min(axis=1))
     assert deletion_table(net, [], **given).empty
 
 

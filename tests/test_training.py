@@ -375,3 +375,13 @@ def test_the_temperature_that_made_the_labels_is_found(output):
     y = np.array([rng.choice(5, p=row / row.sum()) for row in p.astype(float)])
     assert fit_temperature(net, 2.5 * honest, y) == pytest.approx(2.5, rel=0.1)
     assert fit_temperature(net, honest[:0], y[:0]) == 1.0
+
+
+def test_the_temperature_is_found_where_classes_are_not_equally_frequent():
+    net = DistributionNet(graph=GraphConfig(), network=NetworkConfig())
+    rng, shares = np.random.default_rng(0), np.array([0.1, 0.1, 0.6, 0.05, 0.15])
+    honest = rng.normal(0, 1.5, (4000, 5)).astype(np.float32)
+    p = np.exp(honest) * shares
+    y = np.array([rng.choice(5, p=row / row.sum()) for row in p])
+    assert fit_temperature(net, 2.5 * honest, y, shares=shares) == pytest.approx(2.5, rel=0.1)
+    assert fit_temperature(net, 2.5 * honest, y) > 3

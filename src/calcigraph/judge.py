@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 from calcigraph.encode import centre_on_objects, select_nodes
 from calcigraph.froc import MarkedImage, match_marks
 from calcigraph.io import Case, Dataset
+from calcigraph.io.lines import KeptLines
 from calcigraph.lexicon import DISTRIBUTIONS, Distribution
 from calcigraph.pipeline import Pipeline
 from calcigraph.provenance import fingerprint
@@ -46,13 +46,12 @@ class Judge:
     Args:
         pipeline: the model.
         dataset: of the images.
-        path: the file: a line of JSON for each image. Those of another model, image or truth are not used.
+        path: the file. What it says of another model, image or truth is not used.
     """
 
     def __init__(self, pipeline: Pipeline, dataset: Dataset, path: Path) -> None:
-        self.pipeline, self.dataset, self.path = pipeline, dataset, path
+        self.pipeline, self.dataset, self.kept = pipeline, dataset, KeptLines(path)
         self._model = fingerprint(made_of(pipeline.config, pipeline.networks), pipeline.temperature)
-        self._said = _read_lines(path)
 
     def judge(self, case: Case) -> Judged:
         """Predict an image and set it beside its truth, or tell what was said before.
@@ -61,17 +60,16 @@ class Judge:
             CalcigraphError: the image or its truth cannot be read.
         """
         key = fingerprint(self._model, case_stamp(self.dataset, case))
-        if key in self._said:
-            return _from_line(case, self._said[key])
+        said = self.kept.get(key)
+        if said is not None:
+            return _from_plain(case, said)
         judged = _judge(self.pipeline, self.dataset, case)
-        with self.path.open("a", encoding="utf-8") as file:
-            # A line that a killed run has left half done stays alone.
-            file.write(f"\n{_to_line(key, judged)}")
+        self.kept.add(key, _to_plain(judged))
         return judged
 
     def forget(self) -> None:
         """Remove the file: everything is judged."""
-        self.path.unlink(missing_ok=True)
+        self.kept.remove()
 
 
 def _judge(pipeline: Pipeline, dataset: Dataset, case: Case) -> Judged:
@@ -93,50 +91,35 @@ def _without_truth(case: Case, prediction: Prediction) -> Judged:
     return Judged(case, prediction.distribution, prediction.probabilities, len(prediction.calcifications))
 
 
-def _read_lines(path: Path) -> dict[str, dict[str, Any]]:
-    """What was said, by its key; nothing without a file, and half a line is no line."""
-    said = {}
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
-        try:
-            one = json.loads(line)
-            said[one["key"]] = one
-        except ValueError:
-            continue
-    return said
+def _to_plain(judged: Judged) -> dict[str, Any]:
+    return {
+        "distribution": judged.distribution,
+        "probabilities": [judged.probabilities[name] for name in DISTRIBUTIONS],
+        "calcifications": judged.calcifications,
+        "kept": _marks_to_plain(judged.kept),
+        "proposed": _marks_to_plain(judged.proposed),
+    }
 
 
-def _to_line(key: str, judged: Judged) -> str:
-    return json.dumps(
-        {
-            "key": key,
-            "distribution": judged.distribution,
-            "probabilities": [judged.probabilities[name] for name in DISTRIBUTIONS],
-            "calcifications": judged.calcifications,
-            "kept": _to_plain(judged.kept),
-            "proposed": _to_plain(judged.proposed),
-        }
-    )
-
-
-def _from_line(case: Case, said: dict[str, Any]) -> Judged:
+def _from_plain(case: Case, said: dict[str, Any]) -> Judged:
     named = said["distribution"]
     return Judged(
         case,
         None if named is None else Distribution(named),
         dict(zip(DISTRIBUTIONS, said["probabilities"], strict=True)),
         said["calcifications"],
-        _from_plain(said["kept"]),
-        _from_plain(said["proposed"]),
+        _marks_from_plain(said["kept"]),
+        _marks_from_plain(said["proposed"]),
     )
 
 
-def _to_plain(marked: MarkedImage | None) -> dict[str, Any] | None:
+def _marks_to_plain(marked: MarkedImage | None) -> dict[str, Any] | None:
     if marked is None:
         return None
     return {"found": marked.found.tolist(), "false": marked.false.tolist(), "area_cm2": marked.area_cm2}
 
 
-def _from_plain(said: dict[str, Any] | None) -> MarkedImage | None:
+def _marks_from_plain(said: dict[str, Any] | None) -> MarkedImage | None:
     if said is None:
         return None
     return MarkedImage(np.array(said["found"]), np.array(said["false"]), said["area_cm2"])

@@ -95,9 +95,21 @@ class Pipeline:
             | {"classify": classified - started, "explain": time.perf_counter() - classified},
         )
 
+    def logits(self, mammogram: Mammogram) -> NDArray[np.float32] | None:
+        """Return what the graph network says of one view, (5,), before temperature and prevalence.
+
+        None without enough calcifications.
+        """
+        encoding = encode(mammogram, self.config, self.networks, device=self.device)
+        if len(encoding.calcifications) < self.config.confirm.at_least:
+            return None
+        return self._ask(encoding)[0]
+
+    def _ask(self, encoding: Encoding) -> NDArray[np.float32]:
+        return predict_logits(self.networks.distribution, [encoding.graph], device=self.device)
+
     def _name(self, encoding: Encoding) -> dict[Distribution, float]:
-        network = self.networks.distribution
-        logits = torch.as_tensor(predict_logits(network, [encoding.graph], device=self.device))
+        network, logits = self.networks.distribution, torch.as_tensor(self._ask(encoding))
         probabilities = network.probabilities(logits, temperature=self.temperature)[0].tolist()
         return expect(
             dict(zip(DISTRIBUTIONS, probabilities, strict=True)),

@@ -71,5 +71,13 @@ def expect(
     >>> round(expect(equal, prevalence="cbis-ddsm", weight=1.0)[Distribution.GROUPED], 3)
     0.672
     """
-    p = np.array([probabilities[name] for name in DISTRIBUTIONS]) * shares_of(prevalence) ** weight
-    return dict(zip(DISTRIBUTIONS, (p / p.sum()).tolist(), strict=True))
+    p = np.array([[probabilities[name] for name in DISTRIBUTIONS]])
+    return dict(zip(DISTRIBUTIONS, expect_shares(p, shares_of(prevalence), weight)[0].tolist(), strict=True))
+
+
+def expect_shares(
+    probabilities: NDArray[np.float64], shares: NDArray[np.float64], weight: float
+) -> NDArray[np.float64]:
+    """Do the same to many answers (n, 5), with any shares (5,); rows of NaN stay. The negative weight undoes it."""
+    shifted = probabilities * shares**weight
+    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))

@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from calcigraph.cli import crossval, dataset, evaluate, info, predict, simulate, train
+from calcigraph.cli import calibrate, crossval, dataset, evaluate, info, predict, simulate, train
 from calcigraph.cli.terminal import INTERRUPTED, USAGE, Interrupted, app
 from calcigraph.errors import CalcigraphError
 
-VERBS = (predict, simulate, train, crossval, evaluate, dataset, info)
+VERBS = (predict, simulate, train, crossval, evaluate, calibrate, dataset, info)
 """Each has put its command into `app`."""
 
 # ClickException: typer has moved it about, but its place above BadParameter is fixed.

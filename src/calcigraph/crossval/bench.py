@@ -19,6 +19,7 @@ from calcigraph.io import Case, Dataset
 from calcigraph.io.tables import read_table, write_table
 from calcigraph.lexicon import DISTRIBUTIONS
 from calcigraph.metrics import fill_unanswered, is_answered
+from calcigraph.prevalence import expect_shares
 from calcigraph.provenance import fingerprint
 from calcigraph.training import EpochReport, Reporter, Workers
 
@@ -117,6 +118,13 @@ class Bench:
         known = labels_of(self.labelled("train") + self.labelled("validation"))
         return np.bincount(known, minlength=len(DISTRIBUTIONS)) / max(len(known), 1)
 
+    def expect(self, probabilities: Float, config: Config) -> Float:
+        """Shift answers (n, 5) for equal shares towards those of the training data, as `predict` does with its own.
+
+        Rows of NaN stay.
+        """
+        return expect_shares(probabilities, self.shares(), shift(config))
+
     def write_answers(self, model: str, probabilities: Float) -> None:
         """Write the answers (n, 5) to the test cases; rows of NaN are images without an answer.
 
@@ -137,6 +145,11 @@ class Bench:
         )
         table[list(PROBABILITIES)] = filled
         write_table(self.folder / model / PREDICTIONS, table[list(ANSWER_COLUMNS)])
+
+
+def shift(config: Config) -> float:
+    """How far a model moves its answers from equal shares to those of a population (`prevalence.expect`), in [0, 1]."""
+    return 0.0 if config.prevalence == "equal" else config.prevalence_weight
 
 
 def read_left(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:

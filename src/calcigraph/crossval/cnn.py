@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from calcigraph.crossval.bench import Bench, Float, labels_of
+from calcigraph.crossval.bench import Bench, Float, labels_of, shift
 from calcigraph.crossval.grad_cam import image_saliency
 from calcigraph.crossval.options import StudyOptions
 from calcigraph.crossval.saliency import write_maps
@@ -25,7 +25,8 @@ def image_key(options: StudyOptions, name: str) -> str:
     """Return a fingerprint of all that makes an image network but data, folds and seed."""
     given = file_digest(Path(options.pretrained[name])) if name in options.pretrained else None
     recipe, breast = asdict(options.image_training), asdict(options.default.breast)
-    return fingerprint(name, options.image_size_px, options.image_precision, recipe, breast, given)
+    expected = shift(options.default)
+    return fingerprint(name, options.image_size_px, options.image_precision, recipe, breast, given, expected)
 
 
 def answer_by_image(bench: Bench, name: str) -> Float:
@@ -58,7 +59,7 @@ def answer_by_image(bench: Bench, name: str) -> Float:
         workers=bench.workers,
     )
     test = _examples(bench, bench.labelled("test"))
-    answers = predict_images(network, test.images, device=bench.device)
+    answers = bench.expect(predict_images(network, test.images, device=bench.device), options.default)
     pairs = zip(test.images, test.labels, strict=True)
     write_maps(
         bench, name, [image_saliency(network, name, image, target=int(label)) for image, label in pairs]

@@ -10,10 +10,9 @@ import torch
 from numpy.typing import NDArray
 
 from calcigraph.config import GraphConfig
-from calcigraph.encode import Encoding
+from calcigraph.crossval.saliency import Named
 from calcigraph.explain import node_saliency
 from calcigraph.graph import CalcificationGraph, assemble, frame_of
-from calcigraph.io import Case
 from calcigraph.models import DistributionNet, predict_logits
 
 TENTHS = range(10)
@@ -25,7 +24,7 @@ COLUMNS = ("image_id", "patient_id", "share", "salient", "random")
 
 def deletion_table(
     net: DistributionNet,
-    named: Sequence[tuple[Case, Encoding]],
+    named: Sequence[Named],
     *,
     temperature: float,
     config: GraphConfig,
@@ -36,20 +35,21 @@ def deletion_table(
 
     Args:
         net: the graph network.
-        named: images whose distribution was named.
+        named: images whose distribution was named, with the answers.
         temperature: by which logits are divided.
         config: with which the graphs were built.
         orders: random orders that are averaged.
         seed: of these orders.
 
     Returns:
-        A row for each image and share: the probability of the distribution that the whole graph gave, with that
-        share of the nodes removed, `salient` and `random`. A share removes the floor of its nodes.
+        A row for each image and share: the network's probability of the distribution that was named, with that share
+        of the nodes removed, `salient` and `random`. A share removes the floor of its nodes.
     """
     rows = []
-    for number, (case, encoding) in enumerate(named):
+    for number, (case, encoding, answer) in enumerate(named):
         rng = np.random.default_rng((seed, number))
-        salient, random = _curves(net, encoding.graph, temperature, config, orders, rng)
+        target = int(answer.argmax())
+        salient, random = _curves(net, encoding.graph, target, temperature, config, orders, rng)
         rows += [
             (case.image_id, case.patient_id, share, salient[k], random[k]) for k, share in enumerate(SHARES)
         ]
@@ -100,19 +100,19 @@ def deletion_curve(table: pd.DataFrame, *, bootstraps: int, seed: int) -> pd.Dat
 def _curves(
     net: DistributionNet,
     graph: CalcificationGraph,
+    target: int,
     temperature: float,
     config: GraphConfig,
     orders: int,
     rng: np.random.Generator,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Probability of the first answer by share, for the salient order and the mean of the random ones."""
+    """Probability of a class by share, for the salient order and the mean of the random ones."""
     device, nodes = next(net.parameters()).device, len(graph.pos)
-    answer = int(predict_logits(net, [graph], device=device)[0].argmax())
-    by_saliency = np.argsort(-node_saliency(net, graph, target=answer), kind="stable")
+    by_saliency = np.argsort(-node_saliency(net, graph, target=target), kind="stable")
     sequences = [by_saliency, *(rng.permutation(nodes) for _ in range(orders))]
     # In whole numbers, as .7 × 90 is a little less than 63 to a computer.
     graphs = [without(graph, order[: nodes * tenth // 10], config) for order in sequences for tenth in TENTHS]
     logits = torch.as_tensor(predict_logits(net, graphs, device=device))
-    probability = net.probabilities(logits, temperature=temperature)[:, answer].numpy().astype(np.float64)
+    probability = net.probabilities(logits, temperature=temperature)[:, target].numpy().astype(np.float64)
     curves = probability.reshape(len(sequences), len(SHARES))
     return curves[0], curves[1:].mean(axis=0)

@@ -10,7 +10,7 @@ import torch
 
 from calcigraph.checkpoint import find_model, load_model
 from calcigraph.config import Config
-from calcigraph.crossval.bench import Bench, Float
+from calcigraph.crossval.bench import Bench, Float, shift
 from calcigraph.crossval.deletion import deletion_table
 from calcigraph.crossval.options import FINE_TUNED_RATE, StudyOptions
 from calcigraph.crossval.saliency import write_nodes
@@ -108,7 +108,7 @@ def graph_key(options: StudyOptions, name: str, *, recipe_of: Callable[[StudyOpt
     """
     recipe = recipe_of(options)
     given = [] if recipe.kept is None else [recipe.kept[1]]
-    return fingerprint(name, made_of(recipe.config, *given), options.random_deletions)
+    return fingerprint(name, made_of(recipe.config, *given), options.random_deletions, shift(recipe.config))
 
 
 def answer_by_graph(bench: Bench, name: str, *, recipe_of: Callable[[StudyOptions], Recipe]) -> Float:
@@ -140,14 +140,14 @@ def answer_by_graph(bench: Bench, name: str, *, recipe_of: Callable[[StudyOption
     )
     model, cases = FoldModel.load(bench, name), bench.labelled("test")
     encodings = model.encode(bench, cases, name)
-    answers = model.answer(encodings, device=bench.device)
+    answers = bench.expect(model.answer(encodings, device=bench.device), config)
     net = model.networks.distribution
     rows = zip(cases, encodings, answers, is_answered(answers), strict=True)
     named = [(case, encoding, answer) for case, encoding, answer, known in rows if known]
     write_nodes(bench, name, net, named)
     table = deletion_table(
         net,
-        [(case, encoding) for case, encoding, _ in named],
+        named,
         temperature=model.temperature,
         config=model.config.graph,
         orders=bench.options.random_deletions,

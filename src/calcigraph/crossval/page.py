@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
-from calcigraph.crossval.bench import Bench
+from calcigraph.crossval.bench import Bench, shift
 from calcigraph.crossval.beside import Beside
 from calcigraph.crossval.compare import Comparison
 from calcigraph.crossval.contestants import CONTESTANTS
@@ -70,6 +70,7 @@ def write_page(
             study=study,
             fine_tuned="default-finetuned" in took_part,
             scratch="default-scratch" in took_part,
+            expected=shift(options.default),
             missing=[each.title for name, each in CONTESTANTS.items() if name not in took_part],
             pretraining=_pretraining(options, took_part),
             unlearnt=math.log(sum(counts[name] > 0 for name in DISTRIBUTIONS)),

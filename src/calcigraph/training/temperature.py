@@ -12,23 +12,32 @@ from calcigraph.models import DistributionNet
 BOUNDS = (0.1, 10.0)
 
 
-def fit_temperature(net: DistributionNet, logits: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
+def fit_temperature(
+    net: DistributionNet,
+    logits: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    *,
+    shares: NDArray[np.float64] | None = None,
+) -> float:
     """Find the temperature at which the probabilities of held-out examples are likeliest.
 
     Args:
         net: says how logits become probabilities.
         logits: (n, 5) of examples that did not train; 1 is returned for none.
         labels: (n,) their classes.
+        shares: (5,) how frequent the classes are expected to be; equally unless given.
 
     Returns:
         A temperature within `BOUNDS`.
     """
     if len(labels) == 0:
         return 1.0
+    expected = 1.0 if shares is None else torch.as_tensor(shares)
     held, target = torch.as_tensor(logits, dtype=torch.float64), torch.as_tensor(labels)
 
     def surprise(log_temperature: float) -> float:
-        p = net.probabilities(held, temperature=float(np.exp(log_temperature)))
+        p = net.probabilities(held, temperature=float(np.exp(log_temperature))) * expected
+        p = p / p.sum(dim=1, keepdim=True)
         return float(-p[torch.arange(len(target)), target].clamp(min=1e-300).log().mean())
 
     found = minimize_scalar(surprise, bounds=tuple(np.log(BOUNDS)), method="bounded")

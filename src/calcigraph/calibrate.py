@@ -1,0 +1,187 @@
+"""A model whose probabilities are made honest on images that did not train it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from calcigraph.checkpoint import find_model, read_card, save_model
+from calcigraph.errors import BadManifest, CalcigraphError
+from calcigraph.io import Case, Dataset
+from calcigraph.io.lines import KeptLines
+from calcigraph.lexicon import DISTRIBUTIONS
+from calcigraph.metrics import Labels, Scores, constant_answer, scores
+from calcigraph.pipeline import Pipeline
+from calcigraph.prevalence import expect_shares
+from calcigraph.provenance import fingerprint
+from calcigraph.training.run_folder import case_stamp, made_of
+from calcigraph.training.temperature import fit_temperature
+
+UNFINISHED = "logits.jsonl"
+"""What a killed calibration has asked; gone at the end."""
+
+SECTION = "## Calibration"
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What a calibration finds; scores are of the answered images, expecting the classes as they have them.
+
+    Attributes:
+        folder: the model with its new temperature.
+        temperature: by which the logits are divided now.
+        before: scores with the model's own temperature.
+        after: scores with the new one, which flatter it a little.
+        constant: scores of always answering the most frequent class.
+        unanswered: images in which too little was found to name a distribution.
+        failures: image id → why it could not be read.
+    """
+
+    folder: Path
+    temperature: float
+    before: Scores
+    after: Scores
+    constant: Scores
+    unanswered: int
+    failures: dict[str, str]
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """Logits (n, 5) and labels (n,) of the answered images, how many others there are, and which cannot be read."""
+
+    logits: NDArray[np.float32]
+    labels: Labels
+    unanswered: int
+    failures: dict[str, str]
+
+
+def calibrate_model(
+    model: str | Path,
+    dataset: Dataset,
+    out: Path,
+    *,
+    device: str = "cpu",
+    report: Callable[[int, int], None] = lambda done, total: None,
+) -> Calibration:
+    """Fit the temperature of a model (Guo et al. 2017) on labelled images, and write the model with it to `out/model`.
+
+    A killed calibration goes on when it is started again.
+
+    Args:
+        model: a shipped name or a folder; everything but its temperature stays.
+        dataset: of images that did not train it. Those without a distribution are left out.
+        out: folder for the results.
+        device: where the networks run.
+        report: called with images done and images in all.
+
+    Raises:
+        BadModel: no such model, or a damaged one.
+        BadManifest: not two distributions among the images with enough calcifications.
+    """
+    pipeline = Pipeline.from_pretrained(model, device=device)
+    out.mkdir(parents=True, exist_ok=True)
+    kept = KeptLines(out / UNFINISHED)
+    asked = _ask_all(pipeline, dataset, kept, report)
+    classes = len(set(asked.labels.tolist()))
+    if classes < 2:
+        raise BadManifest(
+            f"data set {dataset.folder} with {classes} distributions to calibrate on",
+            allowed=f"two or more of {', '.join(DISTRIBUTIONS)}, on images that can be read and have "
+            f"{pipeline.config.confirm.at_least} found calcifications",
+            do="fill the distribution column of manifest.csv, or add patients",
+        )
+    result = _fit(pipeline, asked, out / "model")
+    save_model(
+        result.folder,
+        pipeline.config,
+        pipeline.networks,
+        temperature=result.temperature,
+        ranges=pipeline.ranges,
+        card=_card(read_card(find_model(model)), dataset, pipeline.temperature, result),
+    )
+    kept.remove()
+    return result
+
+
+def labelled_cases(dataset: Dataset) -> list[Case]:
+    """Return the images whose distribution is known."""
+    return [case for case in dataset.cases if case.distribution is not None]
+
+
+def _ask_all(
+    pipeline: Pipeline, dataset: Dataset, kept: KeptLines, report: Callable[[int, int], None]
+) -> _Asked:
+    """Ask about every labelled image that was not asked about before."""
+    cases, made = labelled_cases(dataset), made_of(pipeline.config, pipeline.networks)
+    said: dict[Case, list[float]] = {}
+    failures = {}
+    for number, case in enumerate(cases, start=1):
+        try:
+            key = fingerprint(made, case_stamp(dataset, case))
+            if kept.get(key) is None:
+                kept.add(key, _ask(pipeline, dataset, case))
+            said[case] = kept.get(key)
+        except CalcigraphError as error:
+            failures[case.image_id] = str(error)
+        report(number, len(cases))
+    answered = [case for case in said if said[case]]
+    return _Asked(
+        np.array([said[case] for case in answered], np.float32),
+        np.array([case.distribution.place for case in answered if case.distribution], np.int64),
+        len(said) - len(answered),
+        failures,
+    )
+
+
+def _ask(pipeline: Pipeline, dataset: Dataset, case: Case) -> list[float]:
+    """Return the logits of an image; nothing where too few calcifications are found."""
+    logits = pipeline.logits(dataset.read(case))
+    return [] if logits is None else list(map(float, logits))
+
+
+def _fit(pipeline: Pipeline, asked: _Asked, folder: Path) -> Calibration:
+    """Find the temperature at which the labels are likeliest, the classes as frequent as they are."""
+    network, labels = pipeline.networks.distribution, asked.labels
+    shares = np.bincount(labels, minlength=len(DISTRIBUTIONS)) / len(labels)
+    temperature = fit_temperature(network, asked.logits, labels, shares=shares)
+
+    def judge(temperature: float) -> Scores:
+        p = network.probabilities(torch.as_tensor(asked.logits), temperature=temperature)
+        return scores(labels, expect_shares(p.numpy().astype(np.float64), shares, 1.0))
+
+    return Calibration(
+        folder=folder,
+        temperature=temperature,
+        before=judge(pipeline.temperature),
+        after=judge(temperature),
+        constant=constant_answer(labels),
+        unanswered=asked.unanswered,
+        failures=asked.failures,
+    )
+
+
+def _card(card: str, dataset: Dataset, before: float, result: Calibration) -> str:
+    """Say on a model's card on what it was calibrated, in place of what was said before."""
+    told, _, _ = card.partition(f"\n{SECTION}")
+    ece = f"{result.before.ece:.3f} with {before:.3f}, {result.after.ece:.3f} with {result.temperature:.3f}"
+    return "\n".join(
+        [
+            told.rstrip("\n"),
+            "",
+            SECTION,
+            "",
+            f"- Temperature of the distribution's logits, in place of what is said above: {result.temperature:.3f}.",
+            f"- Data set: {dataset.name}. Source: {dataset.source}. It trained nothing.",
+            f"- {result.after.n} answered images, {result.unanswered} with too few calcifications to be answered.",
+            f"- Expected calibration error on these images, which chose the temperature: {ece}.",
+            f"- Macro AUC {result.after.macro_auc:.3f}, accuracy {result.after.accuracy:.3f} (always the same answer: "
+            f"{result.constant.accuracy:.3f}).",
+            "",
+        ]
+    )

@@ -1,0 +1,63 @@
+"""`calcigraph calibrate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from calcigraph.cli.terminal import SOME_FAILED, Interrupted, app, check_device, count, progress
+from calcigraph.lexicon import RESEARCH_USE
+
+
+@app.command()
+def calibrate(
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN|MODEL", help="Run folder, model folder or shipped model.", show_default=False
+        ),
+    ],
+    dataset: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DATASET",
+            help="A data set's folder; it must not have trained the model.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the results; a killed calibration goes on there.")],
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N or mps.")] = "cpu",
+) -> None:
+    """Make a model's probabilities honest on labelled images; the model is OUT/model.
+
+    Only its temperature changes, and so how sure it is of its answers. Exit codes: 0 all done, 2 wrong usage, 3 some
+    images failed (they are listed).
+    """
+    check_device(device)
+    from calcigraph.batch import prepare_folder
+    from calcigraph.calibrate import calibrate_model, labelled_cases
+    from calcigraph.io import read_dataset
+
+    data = read_dataset(dataset)
+    prepare_folder(out)
+    try:
+        with progress(len(labelled_cases(data))) as move:
+            done = calibrate_model(
+                model, data, out, device=device, report=lambda number, total: move(number, "images")
+            )
+    except KeyboardInterrupt:
+        raise Interrupted(f"what was asked is kept in {out}; the same command goes on from there") from None
+    for image_id, why in done.failures.items():
+        print(f"{image_id}: failed: {why}")
+    print(f"{count(done.after.n, 'image')}, {done.unanswered} more without enough calcifications")
+    print(f"temperature {done.temperature:.3f}")
+    print(
+        f"expected calibration error {done.before.ece:.3f} before, {done.after.ece:.3f} after (on the images that "
+        "chose it; `calcigraph evaluate` on others says more)"
+    )
+    print(f"model: {done.folder}")
+    print(RESEARCH_USE)
+    if done.failures:
+        raise typer.Exit(SOME_FAILED)

@@ -1,0 +1,93 @@
+"""A model's temperature on other images: found, kept with the model, gone on with after a kill."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from calcigraph.calibrate import calibrate_model
+from calcigraph.checkpoint import load_model, load_ranges, save_model
+from calcigraph.cli import main
+from calcigraph.errors import BadManifest
+from calcigraph.io import read_dataset
+from calcigraph.pipeline import Pipeline
+
+
+@pytest.fixture(scope="module")
+def overconfident(trained, tmp_path_factory):
+    """A model whose temperature is far too low."""
+    folder = tmp_path_factory.mktemp("overconfident")
+    config, networks, _ = load_model(trained("default")[0] / "model")
+    save_model(
+        folder,
+        config,
+        networks,
+        temperature=0.01,
+        ranges=load_ranges(trained("default")[0] / "model"),
+        card="# Card\n\ntext\n",
+    )
+    return folder
+
+
+def test_nothing_but_the_temperature_changes(overconfident, tiny_cohort, tmp_path):
+    data = read_dataset(tiny_cohort)
+    found = calibrate_model(overconfident, data, tmp_path)
+    before, after = Pipeline.from_pretrained(overconfident), Pipeline.from_pretrained(tmp_path)
+    assert after.temperature == found.temperature > 1 and before.temperature == 0.01
+    assert after.config == before.config and after.ranges == before.ranges
+    image = data.read(data.cases[0])
+    (p, q) = (model.predict(image) for model in (before, after))
+    assert p.calcifications["probability"].equals(q.calcifications["probability"])
+    assert max(q.probabilities.values()) < max(p.probabilities.values())
+    assert found.after.ece < found.before.ece and found.after.n + found.unanswered == 12
+    assert found.failures == {} and not (tmp_path / "logits.jsonl").exists()
+
+
+def test_the_card_says_it_once(overconfident, tiny_cohort, tmp_path):
+    data = read_dataset(tiny_cohort)
+    once = calibrate_model(overconfident, data, tmp_path / "once")
+    calibrate_model(tmp_path / "once", data, tmp_path / "twice")
+    card = (tmp_path / "twice" / "model" / "MODEL_CARD.md").read_text()
+    assert card.startswith("# Card\n\ntext\n\n## Calibration\n") and card.count("## Calibration") == 1
+    assert f"{once.temperature:.3f}" in card and data.name in card
+
+
+def test_a_killed_calibration_asks_no_image_twice(overconfident, tiny_cohort, tmp_path, monkeypatch):
+    data, asked = read_dataset(tiny_cohort), []
+    logits = Pipeline.logits
+    monkeypatch.setattr(
+        Pipeline, "logits", lambda self, image: asked.append(image.image_id) or logits(self, image)
+    )
+
+    def killed(done, total):
+        assert total == 12
+        if done == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        calibrate_model(overconfident, data, tmp_path / "killed", report=killed)
+    whole = calibrate_model(overconfident, data, tmp_path / "killed")
+    assert len(asked) == len(set(asked)) == 12
+    assert whole.temperature == calibrate_model(overconfident, data, tmp_path / "whole").temperature
+
+
+def test_an_unreadable_image_is_listed_and_one_class_is_refused(overconfident, tiny_cohort, tmp_path):
+    data = read_dataset(tiny_cohort)
+    absent = replace(data.cases[0], path=Path("images/absent.dcm"))
+    found = calibrate_model(overconfident, replace(data, cases=(absent, *data.cases[1:])), tmp_path / "some")
+    assert list(found.failures) == [absent.image_id] and "absent.dcm" in found.failures[absent.image_id]
+    alike = tuple(case for case in data.cases if case.distribution is data.cases[0].distribution)
+    with pytest.raises(BadManifest, match="distributions to calibrate on; allowed: two or more of diffuse"):
+        calibrate_model(overconfident, replace(data, cases=alike), tmp_path / "alike")
+    assert not (tmp_path / "alike" / "model").exists()
+
+
+def test_the_command(overconfident, tiny_cohort, tmp_path, capsys, monkeypatch):
+    call = ["calcigraph", "calibrate", str(overconfident), str(tiny_cohort), "--out", str(tmp_path / "out")]
+    monkeypatch.setattr("sys.argv", call)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    told = capsys.readouterr()
+    assert ended.value.code in (0, None) and told.err == ""
+    assert "expected calibration error" in told.out and "Research use only" in told.out
+    assert Pipeline.from_pretrained(tmp_path / "out").temperature > 1
