@@ -8,7 +8,7 @@ import pytest
 from calcigraph.calibrate import calibrate_model
 from calcigraph.checkpoint import load_model, load_ranges, save_model
 from calcigraph.cli import main
-from calcigraph.errors import BadManifest
+from calcigraph.errors import BadManifest, BadModel
 from calcigraph.io import read_dataset
 from calcigraph.pipeline import Pipeline
 
@@ -41,6 +41,27 @@ def test_nothing_but_the_temperature_changes(overconfident, tiny_cohort, tmp_pat
     assert max(q.probabilities.values()) < max(p.probabilities.values())
     assert found.after.ece < found.before.ece and found.after.n + found.unanswered == 12
     assert found.failures == {} and not (tmp_path / "logits.jsonl").exists()
+
+
+def test_classes_weigh_as_training_drew_them(overconfident, tiny_cohort, tmp_path):
+    data = read_dataset(tiny_cohort)
+    kinds = sorted({str(case.distribution) for case in data.cases if case.distribution})
+    rare = [case for case in data.cases if case.distribution == kinds[0]][1:]
+    fewer = replace(data, cases=tuple(case for case in data.cases if case not in rare))
+    config, networks, _ = load_model(overconfident)
+    plain = replace(config, graph_training=replace(config.graph_training, balance_classes=False))
+    save_model(tmp_path / "plain", plain, networks, temperature=0.01, ranges={}, card="")
+    balanced = calibrate_model(overconfident, fewer, tmp_path / "a")
+    unbalanced = calibrate_model(tmp_path / "plain", fewer, tmp_path / "b")
+    assert balanced.before.ece != unbalanced.before.ece
+
+
+def test_a_run_of_something_else_is_not_written_over(trained, tiny_cohort):
+    run = trained("default")[0]
+    before = (run / "model" / "MODEL_CARD.md").read_bytes()
+    with pytest.raises(BadModel, match="holds another run"):
+        calibrate_model(run, read_dataset(tiny_cohort), run)
+    assert (run / "model" / "MODEL_CARD.md").read_bytes() == before
 
 
 def test_the_card_says_it_once(overconfident, tiny_cohort, tmp_path):
@@ -77,8 +98,11 @@ def test_an_unreadable_image_is_listed_and_one_class_is_refused(overconfident, t
     found = calibrate_model(overconfident, replace(data, cases=(absent, *data.cases[1:])), tmp_path / "some")
     assert list(found.failures) == [absent.image_id] and "absent.dcm" in found.failures[absent.image_id]
     alike = tuple(case for case in data.cases if case.distribution is data.cases[0].distribution)
-    with pytest.raises(BadManifest, match="distributions to calibrate on; allowed: two or more of diffuse"):
+    with pytest.raises(BadManifest, match="1 distributions labelled; allowed: two or more of diffuse"):
         calibrate_model(overconfident, replace(data, cases=alike), tmp_path / "alike")
+    absents = tuple(replace(case, path=Path("images/absent.dcm")) for case in data.cases)
+    with pytest.raises(BadManifest, match=r"0 distributions on images .* the first: .*absent\.dcm"):
+        calibrate_model(overconfident, replace(data, cases=absents), tmp_path / "absents")
     assert not (tmp_path / "alike" / "model").exists()
 
 

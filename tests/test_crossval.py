@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 
 from calcigraph.crossval import run_study
-from calcigraph.crossval.bench import Bench
+from calcigraph.crossval.bench import Bench, shift
 from calcigraph.crossval.contestants import CONTESTANTS, contestant_key
 from calcigraph.crossval.table import PAPER_METRICS, labels, probabilities
 from calcigraph.errors import BadConfig, BadManifest, BadModel
@@ -78,6 +78,8 @@ def test_networks_expect_the_classes_as_the_training_data_have_them(finished, ti
         expected = probabilities(there) * shares**OPTIONS.default.prevalence_weight
         expected /= expected.sum(axis=1, keepdims=True)
         assert len(here) and np.allclose(probabilities(here), expected, atol=1e-4)
+    config = OPTIONS.paper.graph_training
+    assert shift(OPTIONS.paper, config) == 0 == shift(OPTIONS.default, replace(config, balance_classes=False))
     assert "moved towards the class shares" in (run / "report.html").read_text()
     assert "moved towards the class shares" not in (tmp_path / "report.html").read_text()
 

@@ -1,5 +1,6 @@
 """A trained model against a data set: scores with intervals, the constant answer, failures."""
 
+import copy
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -116,4 +117,10 @@ def test_what_is_kept_is_of_one_model_image_and_label(trained, tiny_cohort, tmp_
     assert [lines_after(pipeline, case) for _ in range(2)] == [1, 1]
     assert lines_after(pipeline, replace(case, patient_id="another")) == 2
     assert lines_after(replace(pipeline, temperature=3.0), case) == 3
-    assert lines_after(pipeline, case) == 3
+    assert lines_after(pipeline, replace(case, distribution=None)) == 4
+    other = copy.deepcopy(pipeline)
+    next(other.networks.confirm.parameters()).data += 1
+    assert lines_after(other, case) == 5
+    assert lines_after(pipeline, case) == 5
+    path.write_text(path.read_text() + "\n5\n[1, 2, 3]\n[[], 1]\n\x00")
+    Judge(pipeline, data, path).judge(case)

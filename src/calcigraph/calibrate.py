@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,15 +11,15 @@ import torch
 from numpy.typing import NDArray
 
 from calcigraph.checkpoint import find_model, read_card, save_model
-from calcigraph.errors import BadManifest, CalcigraphError
+from calcigraph.errors import BadManifest, BadModel, CalcigraphError
 from calcigraph.io import Case, Dataset
 from calcigraph.io.lines import KeptLines
 from calcigraph.lexicon import DISTRIBUTIONS
-from calcigraph.metrics import Labels, Scores, constant_answer, scores
+from calcigraph.metrics import EQUAL, Labels, Scores, constant_answer, scores
 from calcigraph.pipeline import Pipeline
 from calcigraph.prevalence import expect_shares
-from calcigraph.provenance import fingerprint
-from calcigraph.training.run_folder import case_stamp, made_of
+from calcigraph.provenance import fingerprint, versions
+from calcigraph.training.run_folder import RUN_FILE, case_stamp, made_of
 from calcigraph.training.temperature import fit_temperature
 
 UNFINISHED = "logits.jsonl"
@@ -30,7 +30,10 @@ SECTION = "## Calibration"
 
 @dataclass(frozen=True)
 class Calibration:
-    """What a calibration finds; scores are of the answered images, expecting the classes as they have them.
+    """What a calibration finds.
+
+    Scores are of the answered images, expecting the classes as they have them (where the model was trained on classes
+    drawn equally often; else as it gives them).
 
     Attributes:
         folder: the model with its new temperature.
@@ -81,21 +84,24 @@ def calibrate_model(
         report: called with images done and images in all.
 
     Raises:
-        BadModel: no such model, or a damaged one.
+        BadModel: no such model, a damaged one, or `out` holds another run.
         BadManifest: not two distributions among the images with enough calcifications.
     """
-    pipeline = Pipeline.from_pretrained(model, device=device)
+    pipeline, card = Pipeline.from_pretrained(model, device=device), read_card(find_model(model))
+    _require_two({case.distribution for case in labelled_cases(dataset)}, dataset, "labelled")
+    if (out / RUN_FILE).exists():
+        raise BadModel(
+            f"{out}, which holds another run", allowed="a folder of its own", do="choose another --out"
+        )
     out.mkdir(parents=True, exist_ok=True)
     kept = KeptLines(out / UNFINISHED)
     asked = _ask_all(pipeline, dataset, kept, report)
-    classes = len(set(asked.labels.tolist()))
-    if classes < 2:
-        raise BadManifest(
-            f"data set {dataset.folder} with {classes} distributions to calibrate on",
-            allowed=f"two or more of {', '.join(DISTRIBUTIONS)}, on images that can be read and have "
-            f"{pipeline.config.confirm.at_least} found calcifications",
-            do="fill the distribution column of manifest.csv, or add patients",
-        )
+    why = next(
+        iter(asked.failures.values()), f"under {pipeline.config.confirm.at_least} calcifications found"
+    )
+    _require_two(
+        asked.labels.tolist(), dataset, f"on images that were answered (of the others the first: {why})"
+    )
     result = _fit(pipeline, asked, out / "model")
     save_model(
         result.folder,
@@ -103,10 +109,21 @@ def calibrate_model(
         pipeline.networks,
         temperature=result.temperature,
         ranges=pipeline.ranges,
-        card=_card(read_card(find_model(model)), dataset, pipeline.temperature, result),
+        card=_card(card, dataset, pipeline.temperature, result),
     )
     kept.remove()
     return result
+
+
+def _require_two(distributions: Iterable[object], dataset: Dataset, which: str) -> None:
+    """Refuse a data set with fewer than two distributions: any temperature would do."""
+    number = len(set(distributions))
+    if number < 2:
+        raise BadManifest(
+            f"data set {dataset.folder} with {number} distributions {which}",
+            allowed=f"two or more of {', '.join(DISTRIBUTIONS)}",
+            do="fill the distribution column of manifest.csv, add patients, or look at the images with check --images",
+        )
 
 
 def labelled_cases(dataset: Dataset) -> list[Case]:
@@ -123,7 +140,7 @@ def _ask_all(
     failures = {}
     for number, case in enumerate(cases, start=1):
         try:
-            key = fingerprint(made, case_stamp(dataset, case))
+            key = fingerprint(made, versions()["calcigraph"], case_stamp(dataset, case))
             if kept.get(key) is None:
                 kept.add(key, _ask(pipeline, dataset, case))
             said[case] = kept.get(key)
@@ -146,9 +163,13 @@ def _ask(pipeline: Pipeline, dataset: Dataset, case: Case) -> list[float]:
 
 
 def _fit(pipeline: Pipeline, asked: _Asked, folder: Path) -> Calibration:
-    """Find the temperature at which the labels are likeliest, the classes as frequent as they are."""
+    """Find the temperature at which the labels are likeliest.
+
+    What learnt from classes drawn equally often is asked for classes as frequent as they are here.
+    """
     network, labels = pipeline.networks.distribution, asked.labels
-    shares = np.bincount(labels, minlength=len(DISTRIBUTIONS)) / len(labels)
+    balanced = pipeline.config.graph_training.balance_classes
+    shares = np.bincount(labels, minlength=len(DISTRIBUTIONS)) / len(labels) if balanced else EQUAL
     temperature = fit_temperature(network, asked.logits, labels, shares=shares)
 
     def judge(temperature: float) -> Scores:
@@ -177,9 +198,9 @@ def _card(card: str, dataset: Dataset, before: float, result: Calibration) -> st
             SECTION,
             "",
             f"- Temperature of the distribution's logits, in place of what is said above: {result.temperature:.3f}.",
-            f"- Data set: {dataset.name}. Source: {dataset.source}. It trained nothing.",
+            f"- Data set: {dataset.name}. Source: {dataset.source}. It must not have trained the model.",
             f"- {result.after.n} answered images, {result.unanswered} with too few calcifications to be answered.",
-            f"- Expected calibration error on these images, which chose the temperature: {ece}.",
+            f"- Expected calibration error on these images, which chose it, with their class shares: {ece}.",
             f"- Macro AUC {result.after.macro_auc:.3f}, accuracy {result.after.accuracy:.3f} (always the same answer: "
             f"{result.constant.accuracy:.3f}).",
             "",

@@ -94,7 +94,7 @@ def load_ranges(folder: Path) -> Ranges:
 def read_card(folder: Path) -> str:
     """Read the card of a model; "" where it has none."""
     path = folder / CARD_FILE
-    return path.read_text(encoding="utf-8") if path.exists() else ""
+    return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
 
 
 def load_weights(network: nn.Module, path: Path) -> dict[str, str]:

@@ -14,7 +14,7 @@ from calcigraph.io import Case, Dataset
 from calcigraph.io.lines import KeptLines
 from calcigraph.lexicon import DISTRIBUTIONS, Distribution
 from calcigraph.pipeline import Pipeline
-from calcigraph.provenance import fingerprint
+from calcigraph.provenance import fingerprint, versions
 from calcigraph.records import Prediction
 from calcigraph.training.run_folder import case_stamp, made_of
 
@@ -51,7 +51,8 @@ class Judge:
 
     def __init__(self, pipeline: Pipeline, dataset: Dataset, path: Path) -> None:
         self.pipeline, self.dataset, self.kept = pipeline, dataset, KeptLines(path)
-        self._model = fingerprint(made_of(pipeline.config, pipeline.networks), pipeline.temperature)
+        made = made_of(pipeline.config, pipeline.networks)
+        self._model = fingerprint(made, pipeline.temperature, versions()["calcigraph"])
 
     def judge(self, case: Case) -> Judged:
         """Predict an image and set it beside its truth, or tell what was said before.

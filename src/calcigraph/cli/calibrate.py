@@ -55,7 +55,7 @@ def calibrate(
     print(f"temperature {done.temperature:.3f}")
     print(
         f"expected calibration error {done.before.ece:.3f} before, {done.after.ece:.3f} after (on the images that "
-        "chose it; `calcigraph evaluate` on others says more)"
+        "chose it, with their class shares; `calcigraph evaluate` on others says more)"
     )
     print(f"model: {done.folder}")
     print(RESEARCH_USE)

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from calcigraph.config import Config
+from calcigraph.config import Config, TrainingConfig
 from calcigraph.crossval.folds import Fold
 from calcigraph.crossval.options import StudyOptions
 from calcigraph.errors import BadModel
@@ -118,12 +118,9 @@ class Bench:
         known = labels_of(self.labelled("train") + self.labelled("validation"))
         return np.bincount(known, minlength=len(DISTRIBUTIONS)) / max(len(known), 1)
 
-    def expect(self, probabilities: Float, config: Config) -> Float:
-        """Shift answers (n, 5) for equal shares towards those of the training data, as `predict` does with its own.
-
-        Rows of NaN stay.
-        """
-        return expect_shares(probabilities, self.shares(), shift(config))
+    def expect(self, probabilities: Float, weight: float) -> Float:
+        """Move answers (n, 5) for equal shares towards those of the training data by `shift`; rows of NaN stay."""
+        return expect_shares(probabilities, self.shares(), weight)
 
     def write_answers(self, model: str, probabilities: Float) -> None:
         """Write the answers (n, 5) to the test cases; rows of NaN are images without an answer.
@@ -147,9 +144,13 @@ class Bench:
         write_table(self.folder / model / PREDICTIONS, table[list(ANSWER_COLUMNS)])
 
 
-def shift(config: Config) -> float:
-    """How far a model moves its answers from equal shares to those of a population (`prevalence.expect`), in [0, 1]."""
-    return 0.0 if config.prevalence == "equal" else config.prevalence_weight
+def shift(config: Config, training: TrainingConfig) -> float:
+    """How far answers are moved from equal shares to those of the training data (`prevalence.expect`), in [0, 1].
+
+    As far as `predict` moves its own by these settings; not at all where training did not draw classes equally often.
+    """
+    moved = training.balance_classes and config.prevalence != "equal"
+    return config.prevalence_weight if moved else 0.0
 
 
 def read_left(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:

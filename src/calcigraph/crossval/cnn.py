@@ -25,7 +25,7 @@ def image_key(options: StudyOptions, name: str) -> str:
     """Return a fingerprint of all that makes an image network but data, folds and seed."""
     given = file_digest(Path(options.pretrained[name])) if name in options.pretrained else None
     recipe, breast = asdict(options.image_training), asdict(options.default.breast)
-    expected = shift(options.default)
+    expected = _shift(options)
     return fingerprint(name, options.image_size_px, options.image_precision, recipe, breast, given, expected)
 
 
@@ -59,12 +59,17 @@ def answer_by_image(bench: Bench, name: str) -> Float:
         workers=bench.workers,
     )
     test = _examples(bench, bench.labelled("test"))
-    answers = bench.expect(predict_images(network, test.images, device=bench.device), options.default)
+    answers = bench.expect(predict_images(network, test.images, device=bench.device), _shift(options))
     pairs = zip(test.images, test.labels, strict=True)
     write_maps(
         bench, name, [image_saliency(network, name, image, target=int(label)) for image, label in pairs]
     )
     return answers
+
+
+def _shift(options: StudyOptions) -> float:
+    """Image networks move their answers as `default` does."""
+    return shift(options.default, options.image_training)
 
 
 def first_network(name: str, options: StudyOptions) -> nn.Module:

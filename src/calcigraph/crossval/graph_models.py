@@ -108,7 +108,8 @@ def graph_key(options: StudyOptions, name: str, *, recipe_of: Callable[[StudyOpt
     """
     recipe = recipe_of(options)
     given = [] if recipe.kept is None else [recipe.kept[1]]
-    return fingerprint(name, made_of(recipe.config, *given), options.random_deletions, shift(recipe.config))
+    moved = shift(recipe.config, recipe.config.graph_training)
+    return fingerprint(name, made_of(recipe.config, *given), options.random_deletions, moved)
 
 
 def answer_by_graph(bench: Bench, name: str, *, recipe_of: Callable[[StudyOptions], Recipe]) -> Float:
@@ -140,7 +141,8 @@ def answer_by_graph(bench: Bench, name: str, *, recipe_of: Callable[[StudyOption
     )
     model, cases = FoldModel.load(bench, name), bench.labelled("test")
     encodings = model.encode(bench, cases, name)
-    answers = bench.expect(model.answer(encodings, device=bench.device), config)
+    moved = shift(config, config.graph_training)
+    answers = bench.expect(model.answer(encodings, device=bench.device), moved)
     net = model.networks.distribution
     rows = zip(cases, encodings, answers, is_answered(answers), strict=True)
     named = [(case, encoding, answer) for case, encoding, answer, known in rows if known]

@@ -70,7 +70,7 @@ def write_page(
             study=study,
             fine_tuned="default-finetuned" in took_part,
             scratch="default-scratch" in took_part,
-            expected=shift(options.default),
+            expected=shift(options.default, options.default.graph_training),
             missing=[each.title for name, each in CONTESTANTS.items() if name not in took_part],
             pretraining=_pretraining(options, took_part),
             unlearnt=math.log(sum(counts[name] > 0 for name in DISTRIBUTIONS)),

@@ -63,5 +63,5 @@ def deletion_curves(curves: Mapping[str, pd.DataFrame]) -> Figure:
             )
         each.set(title=title, xlabel="share of calcifications removed")
         each.legend(fontsize=8)
-    grid[0].set_ylabel("probability of the first answer")
+    grid[0].set_ylabel("probability of the answer")
     return figure

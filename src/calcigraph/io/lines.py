@@ -33,10 +33,10 @@ class KeptLines:
 def _read(path: Path) -> dict[str, Any]:
     """What was found out, by its key; nothing without a file, and half a line is no line."""
     said = {}
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else ():
         try:
             key, one = json.loads(line)
-        except ValueError:
+            said[key] = one
+        except (ValueError, TypeError):
             continue
-        said[key] = one
     return said
