@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -135,15 +136,14 @@ def _ask_all(
     pipeline: Pipeline, dataset: Dataset, kept: KeptLines, report: Callable[[int, int], None]
 ) -> _Asked:
     """Ask about every labelled image that was not asked about before."""
-    cases, made = labelled_cases(dataset), made_of(pipeline.config, pipeline.networks)
+    cases = labelled_cases(dataset)
+    model = fingerprint(made_of(pipeline.config, pipeline.networks), versions()["calcigraph"])
     said: dict[Case, list[float]] = {}
     failures = {}
     for number, case in enumerate(cases, start=1):
         try:
-            key = fingerprint(made, versions()["calcigraph"], case_stamp(dataset, case))
-            if kept.get(key) is None:
-                kept.add(key, _ask(pipeline, dataset, case))
-            said[case] = kept.get(key)
+            key = fingerprint(model, case_stamp(dataset, case))
+            said[case] = kept.recall(key, partial(_ask, pipeline, dataset, case))
         except CalcigraphError as error:
             failures[case.image_id] = str(error)
         report(number, len(cases))

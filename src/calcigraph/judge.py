@@ -61,12 +61,8 @@ class Judge:
             CalcigraphError: the image or its truth cannot be read.
         """
         key = fingerprint(self._model, case_stamp(self.dataset, case))
-        said = self.kept.get(key)
-        if said is not None:
-            return _from_plain(case, said)
-        judged = _judge(self.pipeline, self.dataset, case)
-        self.kept.add(key, _to_plain(judged))
-        return judged
+        said = self.kept.recall(key, lambda: _to_plain(_judge(self.pipeline, self.dataset, case)))
+        return _from_plain(case, said)
 
     def forget(self) -> None:
         """Remove the file: everything is judged."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,17 @@ class KeptLines:
         self.path = path
         self._said = _read(path)
 
-    def get(self, key: str) -> Any:
-        """Return what was found out under a key; None where nothing was."""
-        return self._said.get(key)
+    def recall(self, key: str, find_out: Callable[[], Any]) -> Any:
+        """Return what was found out under a key that tells it from all others; else find it out, and keep it.
 
-    def add(self, key: str, said: Any) -> None:
-        """Keep what JSON can hold, but not None, under a key that tells it from all others."""
-        self._said[key] = said
-        with self.path.open("a", encoding="utf-8") as file:
-            # A line that a killed run has left half done stays alone.
-            file.write(f"\n{json.dumps([key, said])}")
+        It is something that JSON can hold.
+        """
+        if key not in self._said:
+            self._said[key] = find_out()
+            with self.path.open("a", encoding="utf-8") as file:
+                # A line that a killed run has left half done stays alone.
+                file.write(f"\n{json.dumps([key, self._said[key]])}")
+        return self._said[key]
 
     def remove(self) -> None:
         """Remove the file: everything is found out."""
