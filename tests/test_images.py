@@ -24,6 +24,7 @@ from calcigraph.training.breast_box import (
 )
 from calcigraph.training.images import (
     ImageExamples,
+    depthwise_in_float32,
     predict_images,
     standardise,
     train_image_network,
@@ -98,6 +99,19 @@ def test_mixed_precision_learns_the_same_within_its_rounding(tmp_path):
     assert [e.training_loss for e in again.history] == [e.training_loss for e in mixed.history]
     with pytest.raises(BadModel, match="another recipe, precision"):
         train(tmp_path / "mixed", recipe=recipe)
+
+
+def test_depthwise_convolutions_calculate_in_float32_and_answer_in_the_precision_around_them():
+    layer, other = nn.Conv2d(4, 4, 3, groups=4), nn.Conv2d(4, 4, 3)
+    given = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(0)).bfloat16()
+    exact = layer(given.float())
+    depthwise_in_float32(nn.Sequential(layer, other))
+    with torch.autocast("cpu", torch.bfloat16):
+        answer = layer(given)
+        assert answer.dtype == other(given).dtype == torch.bfloat16
+    assert torch.equal(answer, exact.bfloat16())
+    assert torch.equal(layer(given.float()), exact)
+    assert "forward" in vars(layer) and "forward" not in vars(other)
 
 
 @pytest.mark.long

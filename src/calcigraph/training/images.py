@@ -95,6 +95,8 @@ def train_image_network(
     workers: Workers | None = None,
 ) -> FitResult:
     """Train an image network by cross-entropy (`recipe.focal_gamma` 0) or its focal form; see `loop.fit`."""
+    if precision == "bf16-mixed" and device == "cpu":
+        depthwise_in_float32(network)
     return fit(
         network.to(memory_format=torch.channels_last),  # type: ignore[call-overload]
         training,
@@ -109,6 +111,22 @@ def train_image_network(
         report=report,
         workers=workers,
     )
+
+
+def depthwise_in_float32(network: nn.Module) -> None:
+    """Have convolutions of one channel each calculate in float32 on the CPU, whatever the precision around them.
+
+    Their weights' gradient takes oneDNN four times as long in bfloat16 (5 × 5, 1344 channels: 122 ms against 28);
+    so an epoch of EfficientNet-B7 takes three quarters of the time.
+    """
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d) and layer.groups == layer.in_channels > 1:
+            layer.forward = partial(_in_float32, layer)  # type: ignore[method-assign]
+
+
+def _in_float32(layer: nn.Conv2d, given: Tensor) -> Tensor:
+    with torch.autocast("cpu", enabled=False):
+        return nn.Conv2d.forward(layer, given.float()).to(given.dtype)
 
 
 def macro_auc(labels: NDArray[np.int64], logits: NDArray[np.float32]) -> float:
