@@ -19,13 +19,17 @@ import pytest
 from calcigraph.crossval import run_study
 from calcigraph.crossval.bench import Bench, shift
 from calcigraph.crossval.contestants import CONTESTANTS, contestant_key
-from calcigraph.crossval.table import PAPER_METRICS, labels, probabilities
+from calcigraph.crossval.folds import SPLITS_FILE, freeze_folds
+from calcigraph.crossval.study import answer_fold
+from calcigraph.crossval.table import OUR_METRICS, PAPER_METRICS, labels, probabilities
 from calcigraph.errors import BadConfig, BadManifest, BadModel
 from calcigraph.io import read_dataset
 from calcigraph.io.tables import read_table
+from calcigraph.io.truth import truth_path
 from calcigraph.lexicon import DISTRIBUTIONS, Distribution
 from calcigraph.metrics import bootstrap, scores
 from calcigraph.training import Workers
+from inline_pool import InlinePool
 from tiny_study import MODELS, OPTIONS, HeardStudy, study
 from tiny_training import Killed
 
@@ -62,9 +66,42 @@ def test_every_labelled_image_is_answered_once_by_models_that_did_not_see_its_pa
         assert set(tested) <= set(fold["test"])
 
 
+def test_nothing_of_test_patients_reaches_what_is_trained(finished, tiny_cohort, tmp_path):
+    run, _, _ = finished
+    shutil.copytree(tiny_cohort, tmp_path / "data")
+    given = read_dataset(tmp_path / "data")
+    fold = freeze_folds(run / SPLITS_FILE, given.cases, folds=2, seed=3, validation_share=0.5)[0]
+    donor = next(case for case in given.cases if case.patient_id not in fold.test)
+    for case in given.cases:
+        if case.patient_id in fold.test:
+            shutil.copyfile(given.folder / donor.path, given.folder / case.path)
+            truth = truth_path(given.folder, case.image_id)
+            truth.write_text(truth.read_text().splitlines()[0] + "\n")
+    other = [
+        replace(c, distribution=Distribution.LINEAR) if c.patient_id in fold.test else c for c in given.cases
+    ]
+    changed = fold.mark(replace(given, cases=tuple(other)))
+    bench = Bench(tmp_path / "run", fold, changed, OPTIONS, "cpu", Workers(), HeardStudy())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("calcigraph.processes.ProcessPoolExecutor", InlinePool)
+        for name in ("default", "mobilenetv2"):
+            answer_fold(bench, name)
+    before = run / "fold_1"
+    trained = [
+        p.relative_to(before) for name in ("default", "mobilenetv2") for p in (before / name).rglob("*")
+    ]
+    trained = [path for path in trained if path.suffix in (".safetensors", ".toml", ".json")]
+    assert len(trained) > 8
+    kept = [path for path in trained if path.name != "run.json"]  # which holds the key of the data
+    assert [path for path in kept if (before / path).read_bytes() != (bench.folder / path).read_bytes()] == []
+    assert (before / "default" / "predictions.csv").read_bytes() != (
+        bench.folder / "default" / "predictions.csv"
+    ).read_bytes()
+
+
 def test_networks_expect_the_classes_as_the_training_data_have_them(finished, tiny_cohort, tmp_path):
     run, _, _ = finished
-    models = ("default", "mobilenetv2")
+    models = ("default", "mobilenetv2", "boosting")
     level = replace(OPTIONS, default=replace(OPTIONS.default, prevalence="equal"))
     study(tiny_cohort, tmp_path, models=models, options=level)
     moved, plain = (pd.read_csv(folder / "predictions.csv") for folder in (run, tmp_path))
@@ -78,10 +115,14 @@ def test_networks_expect_the_classes_as_the_training_data_have_them(finished, ti
         expected = probabilities(there) * shares**OPTIONS.default.prevalence_weight
         expected /= expected.sum(axis=1, keepdims=True)
         assert len(here) and np.allclose(probabilities(here), expected, atol=1e-4)
-    config = OPTIONS.paper.graph_training
-    assert shift(OPTIONS.paper, config) == 0 == shift(OPTIONS.default, replace(config, balance_classes=False))
-    assert "moved towards the class shares" in (run / "report.html").read_text()
-    assert "moved towards the class shares" not in (tmp_path / "report.html").read_text()
+    assert shift(OPTIONS.default, balanced=False) == 0 == shift(level.default, balanced=True)
+    moved = {name for name, contestant in CONTESTANTS.items() if contestant.shift(OPTIONS)}
+    assert moved == set(CONTESTANTS) - {"paper", "rule", "constant"}
+    assert (
+        "graph, default, MobileNetV2, boosting on geometry are then moved"
+        in (run / "report.html").read_text()
+    )
+    assert "are then moved" not in (tmp_path / "report.html").read_text()
 
 
 def test_the_tables_are_those_of_the_answers(finished):
@@ -97,7 +138,7 @@ def test_the_tables_are_those_of_the_answers(finished):
             assert row.folds[name].mean == pytest.approx(np.mean(values))
             assert row.folds[name].sd == pytest.approx(np.std(values, ddof=1))
         pooled = bootstrap(labels(own), probabilities(own), list(own["patient_id"]), seed=3, repeats=20)
-        assert row.pooled == pooled
+        assert row.pooled == {name: pooled[name] for name in (*PAPER_METRICS, *OUR_METRICS)}
         assert sum(share.n for share in row.sensitivity.values()) == 12
         hits = sum(share.hits for share in row.sensitivity.values())
         assert hits / 12 == pytest.approx(row.pooled["accuracy"].value)
@@ -136,16 +177,22 @@ def test_the_budget_counts_the_pretraining_that_folds_share_once(finished):
     assert row.seconds == pytest.approx(sum(table["seconds"].sum() for table in [*own, shared]))
 
 
+def in_two_classes(cases):
+    """Cases whose patients are *grouped* and *diffuse* in turn."""
+    patients = sorted({case.patient_id for case in cases})
+    names = {patient: ("grouped", "diffuse")[place % 2] for place, patient in enumerate(patients)}
+    return [replace(case, distribution=Distribution(names[case.patient_id])) for case in cases]
+
+
 def test_a_distribution_of_a_single_patient_is_left_out(tiny_cohort, tmp_path):
     dataset = read_dataset(tiny_cohort)
     one = dataset.cases[0].patient_id
     linear = [replace(c, distribution=Distribution.LINEAR) for c in dataset.cases if c.patient_id == one]
-    others = [replace(c, distribution=Distribution.GROUPED) for c in dataset.cases if c.patient_id != one]
+    others = in_two_classes([c for c in dataset.cases if c.patient_id != one])
     mixed = replace(dataset, cases=(*linear, *others))
     result = run_study(mixed, ["constant"], OPTIONS, tmp_path, reporter=HeardStudy())
-    assert result.rows[0].sensitivity["linear"].n == 0 and result.rows[0].sensitivity["grouped"].n == len(
-        others
-    )
+    found = {name: share.n for name, share in result.rows[0].sensitivity.items()}
+    assert found["linear"] == 0 and found["grouped"] + found["diffuse"] == len(others)
     page = (tmp_path / "report.html").read_text()
     assert "Left out." in page and ": linear.</li>" in page
     assert len(pd.read_csv(tmp_path / "predictions.csv")) == len(others)
@@ -269,20 +316,38 @@ def test_folds_can_follow_later(tiny_cohort, tmp_path):
     assert again.rows == result.rows and "1 of 2 folds" not in (tmp_path / "report.html").read_text()
 
 
+def test_a_model_that_has_answered_some_folds_is_listed_and_leaves_the_others_their_rows(
+    tiny_cohort, tmp_path
+):
+    whole, _ = study(tiny_cohort, tmp_path, models=("constant",))
+    (tmp_path / "figures" / "of_before.png").write_bytes(b"")
+    part, _ = study(tiny_cohort, tmp_path, models=("mobilenetv2",), options=replace(OPTIONS, first_folds=1))
+    assert part.rows == whole.rows and part.partial == {"mobilenetv2": 1}
+    assert "MobileNetV2 (1 of 2 folds)" in (tmp_path / "report.html").read_text()
+    assert sorted(p.name for p in (tmp_path / "figures").iterdir()) == sorted(part.figures)
+    done, _ = study(tiny_cohort, tmp_path, models=("mobilenetv2",))
+    assert [row.model for row in done.rows] == ["mobilenetv2", "constant"] and not done.partial
+
+
 def test_folds_without_a_label_are_none_that_is_missing(tiny_cohort, tmp_path):
     dataset = read_dataset(tiny_cohort)
     patients = sorted({case.patient_id for case in dataset.cases})
-    few = [
-        replace(case, distribution=case.distribution if case.patient_id in patients[:4] else None)
-        for case in dataset.cases
-    ]
-    few = replace(
-        dataset, cases=tuple(replace(c, distribution=c.distribution and Distribution.GROUPED) for c in few)
-    )
-    options = replace(OPTIONS, folds=len(patients))
+    known = in_two_classes([case for case in dataset.cases if case.patient_id in patients[:4]])
+    others = [replace(c, distribution=None) for c in dataset.cases if c.patient_id not in patients[:4]]
+    few, options = replace(dataset, cases=(*known, *others)), replace(OPTIONS, folds=len(patients))
     result = run_study(few, ["constant"], options, tmp_path, reporter=HeardStudy())
-    assert result.rows[0].sensitivity["grouped"].n == sum(c.distribution is not None for c in few.cases)
+    assert sum(share.n for share in result.rows[0].sensitivity.values()) == len(known)
     assert "A part of the study" not in (tmp_path / "report.html").read_text()
+
+
+def test_folds_in_which_nobody_chooses_say_so(tiny_cohort, tmp_path):
+    """Of two patients of a class one is tested and the other trains; of five some can choose."""
+    given = read_dataset(tiny_cohort)
+    larger = replace(given, cases=tuple(in_two_classes(given.cases)))
+    for name, dataset, said in (("none", given, True), ("some", larger, False)):
+        run_study(dataset, ["constant"], OPTIONS, tmp_path / name, reporter=HeardStudy())
+        page = (tmp_path / name / "report.html").read_text()
+        assert ("In fold 1, 2 no patient could be spared" in page) == said
 
 
 def test_damaged_answers_are_named_in_one_line(tiny_cohort, tmp_path):
@@ -418,8 +483,11 @@ def test_what_cannot_be_studied_is_refused_in_one_line(tiny_cohort, tmp_path):
     dataset = read_dataset(tiny_cohort)
     alone = {case.distribution: case.patient_id for case in dataset.cases}
     single = replace(dataset, cases=tuple(c for c in dataset.cases if c.patient_id == alone[c.distribution]))
-    with pytest.raises(BadManifest, match="without a distribution that two patients have"):
+    with pytest.raises(BadManifest, match="with no distribution that two patients have"):
         run_study(single, ["constant"], OPTIONS, tmp_path / "folds", reporter=HeardStudy())
+    same = replace(dataset, cases=tuple(replace(c, distribution=Distribution.LINEAR) for c in dataset.cases))
+    with pytest.raises(BadManifest, match="with 1 distribution that two patients have; allowed: two or more"):
+        run_study(same, ["constant"], OPTIONS, tmp_path / "folds", reporter=HeardStudy())
     with pytest.raises(BadModel, match="nosuch"):
         lost = replace(OPTIONS, detector="nosuch")
         study(tiny_cohort, tmp_path / "folds", models=("constant",), options=lost)

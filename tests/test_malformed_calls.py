@@ -87,6 +87,15 @@ def test_a_wrong_call_is_one_line_and_exit_2(words, tmp_path, monkeypatch, capsy
     assert len(lines) == 1 or words[0] == "check"
 
 
+@pytest.mark.parametrize("verb", ["predict", "train", "evaluate", "calibrate", "crossval"])
+def test_results_are_not_written_into_a_data_set(verb, tiny_cohort, monkeypatch, capsys):
+    before = sorted(tiny_cohort.rglob("*"))
+    given = ["default", tiny_cohort] if verb in ("evaluate", "calibrate") else [tiny_cohort]
+    code, _, err = call(monkeypatch, capsys, verb, *given, "--out", tiny_cohort)
+    assert code == 2 and err.count("\n") == 1 and "which is a data set" in err
+    assert sorted(tiny_cohort.rglob("*")) == before
+
+
 def test_a_batch_goes_on_past_every_malformed_file(tmp_path):
     folder = tmp_path / "in"
     folder.mkdir()

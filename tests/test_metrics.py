@@ -128,6 +128,14 @@ def test_the_bootstrap_is_seeded_and_draws_patients():
     assert single.low == single.high == single.value
 
 
+def test_draws_without_a_patient_of_some_class_say_nothing_of_means_over_classes():
+    """The one patient of class 0 is always named right, all others never: without it a mean would be 0."""
+    y, p = np.array([0] + [1] * 30), np.eye(5)[[0] + [2] * 30]
+    got = bootstrap(y, p, [str(i) for i in range(31)], seed=0, repeats=200)
+    assert got["balanced_accuracy"].low == got["balanced_accuracy"].value == 0.5
+    assert got["accuracy"].low == 0.0
+
+
 def test_the_interval_of_a_proportion_is_the_binomial_one():
     rng = np.random.default_rng(0)
     y = np.zeros(400, int)

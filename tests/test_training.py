@@ -28,6 +28,7 @@ from calcigraph.training import (
 )
 from calcigraph.training.sampling import cosine_rate
 from calcigraph.training.state import EpochReport, best_epoch
+from calcigraph.training.temperature import expected_shares
 from hand_made_graphs import FRAME
 
 TINY = NetworkConfig(visual_dim=4, position_dim=4, hidden_dim=8, edge_hidden_dim=4, readout_dim=8)
@@ -385,3 +386,10 @@ def test_the_temperature_is_found_where_classes_are_not_equally_frequent():
     y = np.array([rng.choice(5, p=row / row.sum()) for row in p])
     assert fit_temperature(net, 2.5 * honest, y, shares=shares) == pytest.approx(2.5, rel=0.1)
     assert fit_temperature(net, 2.5 * honest, y) > 3
+
+
+def test_a_network_that_learnt_on_equal_shares_is_held_against_those_of_the_labels():
+    y, equal = np.array([0, 2, 2, 4]), [0.2] * 5
+    assert expected_shares(y, balanced=True).tolist() == [0.25, 0, 0.5, 0, 0.25]
+    assert expected_shares(y, balanced=False).tolist() == equal
+    assert expected_shares(y[:0], balanced=True).tolist() == equal

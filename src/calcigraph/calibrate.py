@@ -16,12 +16,12 @@ from calcigraph.errors import BadManifest, BadModel, CalcigraphError
 from calcigraph.io import Case, Dataset
 from calcigraph.io.lines import KeptLines
 from calcigraph.lexicon import DISTRIBUTIONS
-from calcigraph.metrics import EQUAL, Labels, Scores, constant_answer, scores
+from calcigraph.metrics import Labels, Scores, constant_answer, scores
 from calcigraph.pipeline import Pipeline
 from calcigraph.prevalence import expect_shares
 from calcigraph.provenance import fingerprint, versions
 from calcigraph.training.run_folder import RUN_FILE, case_stamp, made_of
-from calcigraph.training.temperature import fit_temperature
+from calcigraph.training.temperature import expected_shares, fit_temperature
 
 UNFINISHED = "logits.jsonl"
 """What a killed calibration has asked; gone at the end."""
@@ -163,13 +163,9 @@ def _ask(pipeline: Pipeline, dataset: Dataset, case: Case) -> list[float]:
 
 
 def _fit(pipeline: Pipeline, asked: _Asked, folder: Path) -> Calibration:
-    """Find the temperature at which the labels are likeliest.
-
-    What learnt from classes drawn equally often is asked for classes as frequent as they are here.
-    """
+    """Find the temperature at which the labels are likeliest."""
     network, labels = pipeline.networks.distribution, asked.labels
-    balanced = pipeline.config.graph_training.balance_classes
-    shares = np.bincount(labels, minlength=len(DISTRIBUTIONS)) / len(labels) if balanced else EQUAL
+    shares = expected_shares(labels, balanced=pipeline.config.graph_training.balance_classes)
     temperature = fit_temperature(network, asked.logits, labels, shares=shares)
 
     def judge(temperature: float) -> Scores:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
@@ -23,6 +24,8 @@ NONE = CLASSES
 """Place of "no answer" beside the classes."""
 EQUAL = np.full(CLASSES, 1 / CLASSES)
 ECE_BINS = 10
+OVER_CLASSES = ("balanced_accuracy", "macro_f1", "macro_auc")
+"""Scores that are means over the classes that have an example."""
 
 
 @dataclass(frozen=True)
@@ -195,7 +198,8 @@ def bootstrap(
         judge: what is computed on each draw, a dataclass of numbers.
 
     Returns:
-        Interval by name of the field of what `judge` gives; repeats in which a metric is undefined are left out of it.
+        Interval by name of the field of what `judge` gives; repeats in which a metric is undefined are left out of
+        it, for means over classes also those that drew no patient of some class, which would be means of others.
     """
     _, patient = np.unique(np.asarray(patients, dtype=str), return_inverse=True)
     members = [np.flatnonzero(patient == each) for each in range(patient.max() + 1)]
@@ -206,10 +210,13 @@ def bootstrap(
         drawn.append(list(asdict(judge(y[rows], probabilities[rows])).values()))
     tails = [(1 - level) / 2, (1 + level) / 2]
     values = asdict(judge(y, probabilities))
-    table = np.array(drawn, np.float64)
+    table = pd.DataFrame(drawn, columns=list(values), dtype=np.float64)
+    if "classes_absent" in values:
+        fewer = table["classes_absent"] > values["classes_absent"]
+        table.loc[fewer, list(OVER_CLASSES)] = np.nan
     return {
-        name: Interval(float(value), *_quantiles(table[:, column], tails))
-        for column, (name, value) in enumerate(values.items())
+        name: Interval(float(value), *_quantiles(table[name].to_numpy(), tails))
+        for name, value in values.items()
     }
 
 

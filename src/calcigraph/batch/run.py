@@ -73,8 +73,14 @@ def prepare_folder(out: Path) -> None:
     """Make the output folder and try to write in it, before anything is computed.
 
     Raises:
-        BadConfig: it is a file, or nothing can be written there.
+        BadConfig: it is a file or a data set, or nothing can be written there.
     """
+    if (out / "manifest.csv").exists():
+        raise BadConfig(
+            f"{out}, which is a data set, as the folder for results",
+            allowed="a folder of its own",
+            do="choose another with --out",
+        )
     try:
         out.mkdir(parents=True, exist_ok=True)
         write_text(out / ".writable", "")

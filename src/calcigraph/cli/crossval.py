@@ -86,7 +86,7 @@ def crossval(
     from calcigraph.io import read_dataset
     from calcigraph.training import Workers
 
-    names = line_up(CONTESTANTS if models == ALL else (name.strip() for name in models.split(",")))
+    names = line_up(CONTESTANTS if models == ALL else (n.strip() for n in models.split(",") if n.strip()))
     settings = _settings(config or [])
     options = StudyOptions(
         folds=folds,
@@ -185,5 +185,9 @@ def _show(study: Study) -> None:
         balanced, f1, kappa, accuracy = (f"{value:.3f}" for value in values)
         interval = f"{auc.value:.3f} [{auc.low:.3f}, {auc.high:.3f}]"
         print(f"{row.title:<36} {interval:<22}  {balanced:<17}  {f1:<8}  {kappa:<6}  {accuracy}")
+    for name, folds in study.partial.items():
+        print(
+            f"{name}: {count(folds, 'fold')} answered, and shown once it has answered all that are shown here"
+        )
     tested = sum(share.n for share in study.rows[0].sensitivity.values())
     print(f"{count(tested, 'image')}, each answered by models that did not see its patient")

@@ -48,6 +48,7 @@ def train(
             allowed="one of the two",
             do="write `preset = ...` into the file",
         )
+    from calcigraph.batch import prepare_folder
     from calcigraph.checkpoint import find_model, load_model
     from calcigraph.config import load_preset
     from calcigraph.config_toml import read_config
@@ -59,6 +60,7 @@ def train(
         settings = replace(settings, seed=seed)
     data = read_dataset(dataset)
     kept = load_model(find_model(detector))[:2] if detector is not None else None
+    prepare_folder(out)
     try:
         trained = train_model(data, settings, out, detector=kept, device=device, reporter=TrainingLines())
     except KeyboardInterrupt:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from calcigraph.config import Config, TrainingConfig
+from calcigraph.config import Config
 from calcigraph.crossval.folds import Fold
 from calcigraph.crossval.options import StudyOptions
 from calcigraph.errors import BadModel
@@ -119,7 +119,7 @@ class Bench:
         return np.bincount(known, minlength=len(DISTRIBUTIONS)) / max(len(known), 1)
 
     def expect(self, probabilities: Float, weight: float) -> Float:
-        """Move answers (n, 5) for equal shares towards those of the training data by `shift`; rows of NaN stay."""
+        """Move answers (n, 5) for equal shares towards those of the training data, so far (`shift`); NaN stays."""
         return expect_shares(probabilities, self.shares(), weight)
 
     def write_answers(self, model: str, probabilities: Float) -> None:
@@ -144,13 +144,12 @@ class Bench:
         write_table(self.folder / model / PREDICTIONS, table[list(ANSWER_COLUMNS)])
 
 
-def shift(config: Config, training: TrainingConfig) -> float:
+def shift(config: Config, *, balanced: bool) -> float:
     """How far answers are moved from equal shares to those of the training data (`prevalence.expect`), in [0, 1].
 
-    As far as `predict` moves its own by these settings; not at all where training did not draw classes equally often.
+    As far as `predict` moves its own by these settings; not at all where training did not weigh classes equally.
     """
-    moved = training.balance_classes and config.prevalence != "equal"
-    return config.prevalence_weight if moved else 0.0
+    return config.prevalence_weight if balanced and config.prevalence != "equal" else 0.0
 
 
 def read_left(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from calcigraph.checkpoint import CONFIG_FILE
 from calcigraph.crossval.bench import PREDICTIONS, PROBABILITIES, Float
+from calcigraph.crossval.budget import histories_in, last_loss
 from calcigraph.crossval.contestants import CONTESTANTS
 from calcigraph.crossval.options import StudyOptions
 from calcigraph.crossval.table import labels, probabilities
@@ -29,11 +30,13 @@ class OtherStudy:
         image_size_px: side of what its image networks saw.
         epochs: of their training.
         answers: image network → its out-of-fold answers.
+        losses: image network → its training loss in the last epoch, mean over the folds.
     """
 
     image_size_px: int
     epochs: int
     answers: dict[str, pd.DataFrame]
+    losses: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,7 @@ class Beside:
         model: its name.
         image_size_px, epochs: in the other study.
         images: that both answered.
+        training_loss: of the other study's last epoch.
         here, there, gain: macro AUC of this study, of the other, and there less here.
     """
 
@@ -51,6 +55,7 @@ class Beside:
     image_size_px: int
     epochs: int
     images: int
+    training_loss: float
     here: Interval
     there: Interval
     gain: Interval
@@ -84,7 +89,9 @@ def read_other(run: Path, *, key: str) -> OtherStudy:
         table = read_table(run / PREDICTIONS)[["image_id", "model", *PROBABILITIES]]
         answers = {str(name): part for name, part in table.groupby("model")}
         images = {name: part for name, part in answers.items() if CONTESTANTS[name].kind == "image"}
-        return OtherStudy(settings["image_size_px"], settings["image_training"]["epochs"], images)
+        curves = {name: histories_in(sorted(run.glob(f"fold_*/{name}"))) for name in images}
+        losses = {name: last_loss(tables) for name, tables in curves.items()}
+        return OtherStudy(settings["image_size_px"], settings["image_training"]["epochs"], images, losses)
     except (OSError, ValueError, KeyError) as error:
         raise BadModel(
             f"{run} without a readable {CONFIG_FILE} or {PREDICTIONS} ({error!r})",
@@ -123,4 +130,4 @@ def _compare(model: str, both: pd.DataFrame, other: OtherStudy, options: StudyOp
         repeats=options.bootstraps,
         judge=judge,
     )
-    return Beside(model, other.image_size_px, other.epochs, len(both), **intervals)
+    return Beside(model, other.image_size_px, other.epochs, len(both), other.losses[model], **intervals)

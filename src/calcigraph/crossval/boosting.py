@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from calcigraph.crossval.bench import Bench, Float, labels_of
+from calcigraph.crossval.bench import Bench, Float, labels_of, shift
 from calcigraph.crossval.geometry import measure_fold
+from calcigraph.crossval.options import StudyOptions
 from calcigraph.io import Case
 from calcigraph.lexicon import DISTRIBUTIONS
 
@@ -14,8 +15,9 @@ from calcigraph.lexicon import DISTRIBUTIONS
 def answer_by_boosting(bench: Bench, name: str) -> Float:
     """Train gradient boosting on the geometry of a fold and answer its test cases (n, 5).
 
-    Classes weigh the same. Its settings are scikit-learn's, but for fewer and smaller trees, as suits some hundred
-    images; nothing is chosen, so the validation patients train too.
+    Classes weigh the same, and answers are then moved as far as those of `default`. Its settings are scikit-learn's,
+    but for fewer and smaller trees, as suits some hundred images; nothing is chosen, so the validation patients
+    train too.
     """
     table = measure_fold(bench)
 
@@ -37,4 +39,9 @@ def answer_by_boosting(bench: Bench, name: str) -> Float:
     boosting.fit(of(training), labels)
     answers = np.zeros((len(test), len(DISTRIBUTIONS)))
     answers[:, boosting.classes_] = boosting.predict_proba(of(test))
-    return answers
+    return bench.expect(answers, boosting_shift(bench.options))
+
+
+def boosting_shift(options: StudyOptions) -> float:
+    """Return how far its answers are moved (`bench.shift`): as those of `default`."""
+    return shift(options.default, balanced=True)

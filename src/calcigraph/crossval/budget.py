@@ -41,9 +41,18 @@ class Budget:
 
 def histories(benches: Sequence[Bench], model: str) -> list[pd.DataFrame]:
     """The learning curves of a model, one of each fold: of the network that answers."""
-    folders = [bench.folder / model for bench in benches]
+    return histories_in([bench.folder / model for bench in benches])
+
+
+def histories_in(folders: Sequence[Path]) -> list[pd.DataFrame]:
+    """The same of its folders, one in each fold."""
     paths = [next(iter(_answering(folder)), None) for folder in folders]
     return [read_left(path, HISTORY_COLUMNS) for path in paths if path is not None]
+
+
+def last_loss(curves: Sequence[pd.DataFrame]) -> float:
+    """Training loss of the last epoch, the mean over the folds."""
+    return float(np.mean([table["training_loss"].iloc[-1] for table in curves]))
 
 
 def _answering(folder: Path) -> list[Path]:
@@ -66,7 +75,7 @@ def budget_of(benches: Sequence[Bench], model: str) -> Budget:
         epochs=float(np.mean([len(table) for table in curves])),
         best_epoch=float(np.median([_best(table) for table in curves])),
         late_gain=float(np.mean([_late_gain(table) for table in curves])),
-        training_loss=float(np.mean([table["training_loss"].iloc[-1] for table in curves])),
+        training_loss=last_loss(curves),
     )
 
 

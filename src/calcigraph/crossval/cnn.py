@@ -25,8 +25,7 @@ def image_key(options: StudyOptions, name: str) -> str:
     """Return a fingerprint of all that makes an image network but data, folds and seed."""
     given = file_digest(Path(options.pretrained[name])) if name in options.pretrained else None
     recipe, breast = asdict(options.image_training), asdict(options.default.breast)
-    expected = _shift(options)
-    return fingerprint(name, options.image_size_px, options.image_precision, recipe, breast, given, expected)
+    return fingerprint(name, options.image_size_px, options.image_precision, recipe, breast, given)
 
 
 def answer_by_image(bench: Bench, name: str) -> Float:
@@ -59,7 +58,7 @@ def answer_by_image(bench: Bench, name: str) -> Float:
         workers=bench.workers,
     )
     test = _examples(bench, bench.labelled("test"))
-    answers = bench.expect(predict_images(network, test.images, device=bench.device), _shift(options))
+    answers = bench.expect(predict_images(network, test.images, device=bench.device), image_shift(options))
     pairs = zip(test.images, test.labels, strict=True)
     write_maps(
         bench, name, [image_saliency(network, name, image, target=int(label)) for image, label in pairs]
@@ -67,9 +66,9 @@ def answer_by_image(bench: Bench, name: str) -> Float:
     return answers
 
 
-def _shift(options: StudyOptions) -> float:
-    """Image networks move their answers as `default` does."""
-    return shift(options.default, options.image_training)
+def image_shift(options: StudyOptions) -> float:
+    """Return how far an image network's answers are moved (`bench.shift`): as those of `default`."""
+    return shift(options.default, balanced=options.image_training.balance_classes)
 
 
 def first_network(name: str, options: StudyOptions) -> nn.Module:
@@ -82,9 +81,4 @@ def first_network(name: str, options: StudyOptions) -> nn.Module:
 
 
 def _examples(bench: Bench, cases: list[Case]) -> ImageExamples:
-    if not cases:
-        size = bench.options.image_size_px
-        return ImageExamples(
-            torch.zeros(0, size, size, CHANNELS, dtype=torch.uint8).numpy(), labels_of(cases)
-        )
     return ImageExamples(load_images(bench.images, cases), labels_of(cases))

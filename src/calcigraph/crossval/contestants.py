@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from calcigraph.crossval.bench import Bench, Float
-from calcigraph.crossval.boosting import answer_by_boosting
-from calcigraph.crossval.cnn import answer_by_image, image_key
+from calcigraph.crossval.boosting import answer_by_boosting, boosting_shift
+from calcigraph.crossval.cnn import answer_by_image, image_key, image_shift
 from calcigraph.crossval.graph_models import (
     DETECTOR,
     Recipe,
@@ -18,11 +18,16 @@ from calcigraph.crossval.graph_models import (
     fine_tuned,
     from_scratch,
     graph_key,
+    graph_shift,
 )
 from calcigraph.crossval.options import StudyOptions
 from calcigraph.crossval.rule import answer_by_constant, answer_by_rule
 from calcigraph.errors import BadConfig
 from calcigraph.provenance import fingerprint
+
+
+def _unmoved(_: StudyOptions) -> float:
+    return 0.0
 
 
 @dataclass(frozen=True)
@@ -35,8 +40,10 @@ class Contestant:
         answer: takes the bench of a fold and the contestant's name; returns probabilities (n, 5) of its labelled
             test cases, NaN where there is no answer.
         key: takes the options and the name; returns a fingerprint of what of the options the answers depend on, next
-            to data, folds, seed and `after`.
+            to data, folds, seed, `after` and `shift`.
         after: contestants whose work it needs.
+        shift: takes the options; returns how far the answers are moved to the class shares of the training data,
+            in [0, 1].
     """
 
     title: str
@@ -44,17 +51,18 @@ class Contestant:
     answer: Callable[[Bench, str], Float]
     key: Callable[[StudyOptions, str], str]
     after: tuple[str, ...] = ()
+    shift: Callable[[StudyOptions], float] = _unmoved
 
 
 def _graph(
     title: str, recipe_of: Callable[[StudyOptions], Recipe], after: tuple[str, ...] = ()
 ) -> Contestant:
     answer, key = partial(answer_by_graph, recipe_of=recipe_of), partial(graph_key, recipe_of=recipe_of)
-    return Contestant(title, "graph", answer, key, after)
+    return Contestant(title, "graph", answer, key, after, partial(graph_shift, recipe_of=recipe_of))
 
 
 def _image(title: str) -> Contestant:
-    return Contestant(title, "image", answer_by_image, image_key)
+    return Contestant(title, "image", answer_by_image, image_key, shift=image_shift)
 
 
 def _name(_: StudyOptions, name: str) -> str:
@@ -70,7 +78,9 @@ CONTESTANTS: dict[str, Contestant] = {
     "densenet121": _image("DenseNet-121"),
     "mobilenetv2": _image("MobileNetV2"),
     "efficientnet-b7": _image("EfficientNet-B7"),
-    "boosting": Contestant("boosting on geometry", "geometry", answer_by_boosting, _name, (DETECTOR,)),
+    "boosting": Contestant(
+        "boosting on geometry", "geometry", answer_by_boosting, _name, (DETECTOR,), boosting_shift
+    ),
     "rule": Contestant("rule of thumb", "geometry", answer_by_rule, _name, (DETECTOR,)),
     "constant": Contestant("constant answer", "constant", answer_by_constant, _name),
 }
@@ -85,7 +95,7 @@ def contestant_key(options: StudyOptions, name: str) -> str:
     """
     contestant = CONTESTANTS[name]
     before = [contestant_key(options, other) for other in contestant.after]
-    return fingerprint(contestant.key(options, name), before)
+    return fingerprint(contestant.key(options, name), contestant.shift(options), before)
 
 
 def line_up(names: Iterable[str]) -> tuple[str, ...]:

@@ -24,10 +24,8 @@ from calcigraph.lexicon import DISTRIBUTIONS, Distribution
 from calcigraph.records import FloatImage, Points
 from calcigraph.training.breast_box import breast_box, turn_back
 
-GRAPHS, IMAGES = (
-    ("default", "default-finetuned", "paper"),
-    ("resnet50", "densenet121", "mobilenetv2", "efficientnet-b7"),
-)
+GRAPHS = ("default", "default-finetuned", "paper")
+IMAGES = tuple(name for name, contestant in CONTESTANTS.items() if contestant.kind == "image")
 """The first of each that took part and kept its saliency explains its answers."""
 
 Kept = TypeVar("Kept")

@@ -108,8 +108,16 @@ def graph_key(options: StudyOptions, name: str, *, recipe_of: Callable[[StudyOpt
     """
     recipe = recipe_of(options)
     given = [] if recipe.kept is None else [recipe.kept[1]]
-    moved = shift(recipe.config, recipe.config.graph_training)
-    return fingerprint(name, made_of(recipe.config, *given), options.random_deletions, moved)
+    return fingerprint(name, made_of(recipe.config, *given), options.random_deletions)
+
+
+def graph_shift(options: StudyOptions, *, recipe_of: Callable[[StudyOptions], Recipe]) -> float:
+    """Return how far a graph model's answers are moved (`bench.shift`); raises as `graph_key`."""
+    return _shift(recipe_of(options).config)
+
+
+def _shift(config: Config) -> float:
+    return shift(config, balanced=config.graph_training.balance_classes)
 
 
 def answer_by_graph(bench: Bench, name: str, *, recipe_of: Callable[[StudyOptions], Recipe]) -> Float:
@@ -141,8 +149,7 @@ def answer_by_graph(bench: Bench, name: str, *, recipe_of: Callable[[StudyOption
     )
     model, cases = FoldModel.load(bench, name), bench.labelled("test")
     encodings = model.encode(bench, cases, name)
-    moved = shift(config, config.graph_training)
-    answers = bench.expect(model.answer(encodings, device=bench.device), moved)
+    answers = bench.expect(model.answer(encodings, device=bench.device), _shift(config))
     net = model.networks.distribution
     rows = zip(cases, encodings, answers, is_answered(answers), strict=True)
     named = [(case, encoding, answer) for case, encoding, answer, known in rows if known]

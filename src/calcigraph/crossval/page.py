@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
-from calcigraph.crossval.bench import Bench, shift
+from calcigraph.config import paper
+from calcigraph.crossval.bench import Bench
 from calcigraph.crossval.beside import Beside
 from calcigraph.crossval.compare import Comparison
 from calcigraph.crossval.contestants import CONTESTANTS
@@ -38,16 +39,13 @@ WORDS = {
 }
 
 
-def write_page(
-    benches: Sequence[Bench], study: Study, *, left_out: Collection[Distribution], untested: int
-) -> Path:
+def write_page(benches: Sequence[Bench], study: Study, *, left_out: Collection[Distribution]) -> Path:
     """Write `report.html` beside `figures/`, to which it links relatively; returns its path.
 
     Args:
         benches: of the folds.
         study: what was found.
         left_out: distributions of a single patient.
-        untested: folds that are not answered yet.
     """
     dataset, options = benches[0].dataset, benches[0].options
     labelled = [case for case in dataset.cases if case.distribution is not None]
@@ -63,15 +61,16 @@ def write_page(
             patients=len({case.patient_id for case in labelled}),
             classes=[(str(name), counts[name]) for name in DISTRIBUTIONS],
             options=options,
-            folds=benches,
-            untested=untested,
+            answered=sum(len(bench.labelled("test")) for bench in benches),
+            unchosen=[bench.fold.number for bench in benches if not bench.labelled("validation")],
             absent=_absent(benches, left_out),
             left_out=sorted(map(str, left_out)),
             study=study,
-            fine_tuned="default-finetuned" in took_part,
-            scratch="default-scratch" in took_part,
-            expected=shift(options.default, options.default.graph_training),
-            missing=[each.title for name, each in CONTESTANTS.items() if name not in took_part],
+            took_part=took_part,
+            images_took_part=any(CONTESTANTS[name].kind == "image" for name in took_part),
+            patch_epochs=paper().patch_training.epochs,
+            moved=_moved(options, took_part),
+            missing=_missing(study),
             pretraining=_pretraining(options, took_part),
             unlearnt=math.log(sum(counts[name] > 0 for name in DISTRIBUTIONS)),
             titles={name: contestant.title for name, contestant in CONTESTANTS.items()},
@@ -121,6 +120,25 @@ def _pretraining(options: StudyOptions, took_part: Collection[str]) -> list[tupl
     """Titles of the graph models that start on simulated graphs, with their number."""
     graphs = {"paper": options.paper.pretraining.graphs, "default": options.default.pretraining.graphs}
     return [(CONTESTANTS[name].title, n) for name, n in graphs.items() if n and name in took_part]
+
+
+def _moved(options: StudyOptions, took_part: Collection[str]) -> dict[float, list[str]]:
+    """How far answers are moved to the class shares of the training data → titles, but for those that stay."""
+    moved: dict[float, list[str]] = {}
+    for name in CONTESTANTS:
+        if name in took_part and (shift := CONTESTANTS[name].shift(options)):
+            moved.setdefault(shift, []).append(CONTESTANTS[name].title)
+    return moved
+
+
+def _missing(study: Study) -> list[str]:
+    """Titles of the models without a row, and how many folds they have answered, if any."""
+    shown = {row.model for row in study.rows}
+    return [
+        each.title + (f" ({study.partial[name]} of {study.of} folds)" if name in study.partial else "")
+        for name, each in CONTESTANTS.items()
+        if name not in shown
+    ]
 
 
 def _absent(benches: Sequence[Bench], left_out: Collection[Distribution]) -> list[tuple[int, list[str]]]:

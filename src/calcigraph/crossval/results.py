@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
@@ -44,6 +45,9 @@ class Study:
         deletions: graph model → curve of the deletion test.
         budgets: one for each model.
         beside: image networks in other studies of the same folds.
+        folds: how many these answers are of.
+        of: how many there are.
+        partial: models without a row, as they have answered some of the folds only, with the number of these.
         figures: names of the files in `figures/`.
     """
 
@@ -52,6 +56,9 @@ class Study:
     deletions: dict[str, pd.DataFrame]
     budgets: tuple[Budget, ...]
     beside: tuple[Beside, ...]
+    folds: int
+    of: int
+    partial: dict[str, int]
     figures: tuple[str, ...]
 
 
@@ -71,13 +78,20 @@ def gather(benches: Sequence[Bench], models: Sequence[str]) -> dict[str, pd.Data
 
 
 def write_results(
-    benches: Sequence[Bench], models: Sequence[str], *, others: Sequence[OtherStudy] = ()
+    benches: Sequence[Bench],
+    models: Sequence[str],
+    *,
+    of: int,
+    partial: Mapping[str, int],
+    others: Sequence[OtherStudy] = (),
 ) -> Study:
     """Judge all answers and write predictions.csv, metrics.json, figures and card; the page is `page.write_page`.
 
     Args:
         benches: of the folds.
         models: that have answered all of them.
+        of: how many folds there are.
+        partial: other models and how many folds they have answered.
         others: studies to set beside.
     """
     run, options = benches[0].run, benches[0].options
@@ -101,6 +115,9 @@ def write_results(
         deletions={model: curve for model, curve in deletions.items() if len(curve)},
         budgets=tuple(budget_of(benches, model) for model in models),
         beside=tuple(set_beside(answers, others, options)),
+        folds=len(benches),
+        of=of,
+        partial=dict(partial),
         figures=(),
     )
     write_text(run / METRICS_FILE, to_json(_numbers(study, benches)))
@@ -120,19 +137,22 @@ def _numbers(study: Study, benches: Sequence[Bench]) -> dict[str, object]:
     return {
         "notice": RESEARCH_USE,
         "dataset": {"name": dataset.name, "source": dataset.source, "images": len(dataset)},
-        "protocol": f"{len(benches)} folds by patient; pooled: out-of-fold answers, 95 % bootstrap by patient",
+        "protocol": f"{study.folds} of {study.of} folds by patient; pooled: out-of-fold answers, 95 % bootstrap by "
+        "patient",
         "models": [asdict(row) for row in study.rows],
         "comparisons": [asdict(each) for each in study.comparisons],
         "beside": [asdict(each) for each in study.beside],
+        "some folds only": study.partial,
         "deletion": {model: curve.to_dict("list") for model, curve in study.deletions.items()},
         "paper, another data set": [asdict(row) for row in PAPER_TABLE],
     }
 
 
 def _draw(benches: Sequence[Bench], answers: Mapping[str, pd.DataFrame], study: Study) -> tuple[str, ...]:
-    """Draw what there is to draw; returns the files' names."""
+    """Draw what there is to draw, in place of what an earlier call drew; returns the files' names."""
     folder = benches[0].run / "figures"
-    folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
     drawn = {}
     for model, table in answers.items():
         y, p = labels(table), probabilities(table)
@@ -165,7 +185,7 @@ def _card(study: Study, benches: Sequence[Bench]) -> str:
             "method, and are not for use: `calcigraph train` makes a model from all of the data.",
             "",
             f"- Source of the data: {dataset.source}. Licence: {dataset.licence}.",
-            f"- {len(benches)} folds by patient (`splits.json`), every setting in `config.toml`.",
+            f"- {study.folds} of {study.of} folds by patient (`splits.json`), every setting in `config.toml`.",
             "- Macro one-vs-rest AUC over all out-of-fold answers, 95 % bootstrap interval by patient:",
             *(
                 f"  - {row.title}: {at.value:.3f} [{at.low:.3f}, {at.high:.3f}]"

@@ -41,9 +41,10 @@ def run_study(
 ) -> Study:
     """Cross-validate models on a data set; a killed study goes on when called again.
 
-    What a model has answered in a fold is kept, and a model that has answered all of them stays in the results of a
-    later call that names others. Marks in the manifest (`split`) are not used: every patient with a distribution is
-    tested once; a distribution that a single patient has is left out.
+    What a model has answered in a fold is kept, and stays in the results of a later call that names others. They
+    show the folds that most has been answered of, and the models that have answered all of these. Marks in the
+    manifest (`split`) are not used: every patient with a distribution is tested once; a distribution that a single
+    patient has is left out.
 
     Args:
         dataset: of the contract.
@@ -57,8 +58,8 @@ def run_study(
 
     Raises:
         BadConfig: no such model, or one that needs what is not installed.
-        BadManifest: too few patients, no distribution of two of them, none in the first folds, or a data set on
-            which a model cannot be trained.
+        BadManifest: too few patients, no distribution of two of them, or a data set on which a model cannot be
+            trained.
         BadModel: `run` holds a study of other data, folds or seed, or answers of a model that was made with other
             options or weights; a file of pretrained weights or a folder of `beside` cannot be used.
     """
@@ -82,22 +83,19 @@ def run_study(
         for bench in benches[: options.first_folds or None]:
             for name in names:
                 answer_fold(bench, name)
-        shown = [bench for bench in benches if _has_answered(bench, names)]
-        study = write_results(
-            shown,
-            [name for name in CONTESTANTS if all(_has_answered(bench, [name]) for bench in shown)],
-            others=others,
-        )
-        write_page(shown, study, left_out=lone, untested=len(benches) - len(shown))
+        shown, complete, partial = _what_to_show(benches)
+        study = write_results(shown, complete, of=len(benches), partial=partial, others=others)
+        write_page(shown, study, left_out=lone)
     return study
 
 
 def _require_patients(dataset: Dataset, options: StudyOptions) -> None:
-    """Refuse a data set that cannot be divided, before anything is written."""
-    if not any(case.distribution is not None for case in dataset.cases):
+    """Refuse a data set that cannot be divided or has nothing to tell apart, before anything is written."""
+    known = {case.distribution for case in dataset.cases} - {None}
+    if len(known) < 2:
         raise BadManifest(
-            f"data set {dataset.folder} without a distribution that two patients have",
-            allowed=f"images of at least two patients with the same of {', '.join(DISTRIBUTIONS)}",
+            f"data set {dataset.folder} with {len(known) or 'no'} distribution that two patients have",
+            allowed=f"two or more of {', '.join(DISTRIBUTIONS)}, each of two patients or more",
             do="fill the distribution column of manifest.csv, or add patients",
         )
     require_patients(dataset.cases, options.folds)
@@ -117,7 +115,7 @@ def _require_models(names: Sequence[str], options: StudyOptions, workers: Worker
 def answer_fold(bench: Bench, name: str) -> None:
     """Let a contestant answer a fold, unless it has: the file of its answers appears when all is done."""
     folder = bench.folder / name
-    before = (folder / PREDICTIONS).exists()
+    before = _has_answered(bench, name)
     if not before:
         bench.write_answers(name, CONTESTANTS[name].answer(bench, name))
     # Adam's moments take three times the room of the weights and are for going on, which is over.
@@ -126,9 +124,18 @@ def answer_fold(bench: Bench, name: str) -> None:
     bench.reporter.answered(bench.fold.number, name, before=before)
 
 
-def _has_answered(bench: Bench, names: Sequence[str]) -> bool:
-    """Whether all of these models have answered a fold, now or in earlier calls."""
-    return all((bench.folder / name / PREDICTIONS).exists() for name in names)
+def _what_to_show(benches: Sequence[Bench]) -> tuple[list[Bench], list[str], dict[str, int]]:
+    """Return the folds that some model has answered, as many as any; who has answered all these; who some, how many."""
+    answered = {name: [b for b in benches if _has_answered(b, name)] for name in CONTESTANTS}
+    shown = max(answered.values(), key=len)
+    complete = [name for name, own in answered.items() if all(bench in own for bench in shown)]
+    partial = {name: len(own) for name, own in answered.items() if own and name not in complete}
+    return shown, complete, partial
+
+
+def _has_answered(bench: Bench, name: str) -> bool:
+    """Whether a model has answered a fold, now or in an earlier call."""
+    return (bench.folder / name / PREDICTIONS).exists()
 
 
 def study_key(dataset: Dataset, options: StudyOptions) -> str:

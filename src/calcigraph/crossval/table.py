@@ -24,7 +24,7 @@ OUR_METRICS = ("balanced_accuracy", "macro_f1", "macro_auc", "kappa")
 
 @dataclass(frozen=True)
 class Spread:
-    """Mean and standard deviation (n - 1) over the folds; NaN where undefined."""
+    """Mean and standard deviation (n - 1) over the folds in which a metric is defined; NaN where there are too few."""
 
     mean: float
     sd: float
@@ -46,7 +46,7 @@ class Row:
         model: its name.
         title: as tables call it.
         folds: metric → mean and deviation over the folds.
-        pooled: metric → value over all out-of-fold answers, with a bootstrap interval by patient.
+        pooled: the same metrics → value over all out-of-fold answers, with a bootstrap interval by patient.
         sensitivity: class → how many of its images were named right.
         unanswered: images in which too little was found to answer; they count as answered with the class shares
             of the training data.
@@ -121,11 +121,12 @@ def make_row(model: str, answers: pd.DataFrame, *, bootstraps: int, seed: int) -
     """
     y, p = labels(answers), probabilities(answers)
     right = p.argmax(axis=1) == y
+    pooled = bootstrap(y, p, list(answers["patient_id"]), seed=seed, repeats=bootstraps)
     return Row(
         model=model,
         title=CONTESTANTS[model].title,
         folds=_over_folds([part for _, part in answers.groupby("fold")]),
-        pooled=bootstrap(y, p, list(answers["patient_id"]), seed=seed, repeats=bootstraps),
+        pooled={name: pooled[name] for name in (*PAPER_METRICS, *OUR_METRICS)},
         sensitivity={
             name: Share(int(right[y == name.place].sum()), int((y == name.place).sum()))
             for name in DISTRIBUTIONS

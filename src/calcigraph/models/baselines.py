@@ -100,7 +100,7 @@ LAST_MAPS = {
     "mobilenetv2": "features",
     "efficientnet-b7": "_conv_head",
 }
-"""Name → the module that gives the maps before pooling."""
+"""Name → the last module that gives maps: a whole block, or EfficientNet's last convolution."""
 
 
 def image_network(name: str, *, channels: int, classes: int) -> nn.Module:

@@ -113,5 +113,6 @@ def image_path(folder: Path, case: Case) -> Path:
 
 
 def load_images(folder: Path, cases: Sequence[Case]) -> NDArray[np.uint8]:
-    """Read the small images of cases, (n, size, size, `CHANNELS`)."""
-    return np.stack([np.load(image_path(folder, case), allow_pickle=False) for case in cases])
+    """Read the small images of cases, (n, size, size, `CHANNELS`); of no case (0, 1, 1, `CHANNELS`)."""
+    read = [np.load(image_path(folder, case), allow_pickle=False) for case in cases]
+    return np.stack(read) if read else np.zeros((0, 1, 1, CHANNELS), np.uint8)

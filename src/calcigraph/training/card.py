@@ -51,7 +51,7 @@ def write_card(
             "",
             "## Held-out patients",
             "",
-            *_held_out(held_out),
+            *_held_out(held_out, balanced=config.graph_training.balance_classes),
             "",
             "## Limits",
             "",
@@ -63,13 +63,14 @@ def write_card(
     )
 
 
-def _held_out(held_out: HeldOut | None) -> list[str]:
+def _held_out(held_out: HeldOut | None, *, balanced: bool) -> list[str]:
     if held_out is None:
         return ["Nobody was held out."]
     constant = asdict(held_out.constant)
+    shares = "equal shares of the distributions" if balanced else "distributions as frequent as in training"
     return [
         "They chose the epoch, the threshold and the temperature, so these numbers flatter the model. They are for",
-        "equal shares of the distributions; `predict` expects them as often as `prevalence` in `config.toml` says.",
+        f"{shares}; `predict` expects them as often as `prevalence` in `config.toml` says.",
         "Precision, sensitivity, F1 and AUC are weighted by the classes' numbers of images. Views with too few",
         "calcifications to be answered count as wrong.",
         "",

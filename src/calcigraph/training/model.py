@@ -22,7 +22,7 @@ from calcigraph.io import Case, Dataset
 from calcigraph.io.tables import write_text
 from calcigraph.lexicon import DISTRIBUTIONS
 from calcigraph.metrics import constant_answer, scores
-from calcigraph.models import Networks, build_networks, predict_logits
+from calcigraph.models import DistributionNet, Networks, build_networks, predict_logits
 from calcigraph.training.candidates import detect_dataset, load_image, require_truth
 from calcigraph.training.card import HeldOut, write_card
 from calcigraph.training.detector import Road, train_detector
@@ -31,7 +31,7 @@ from calcigraph.training.pretraining import pretrain
 from calcigraph.training.run_folder import claim_folder, run_key, seconds_so_far
 from calcigraph.training.sampling import split_by_patient
 from calcigraph.training.state import Reporter
-from calcigraph.training.temperature import fit_temperature
+from calcigraph.training.temperature import expected_shares, fit_temperature
 
 
 @dataclass(frozen=True)
@@ -220,14 +220,23 @@ def _train_distribution(
         device=road.device,
         report=lambda epoch: road.reporter.epoch("distribution", epoch),
     )
-    judges = [graph for graph, patient in usable if patient in road.held_out]
+    judges = [graph for graph, patient in labelled if patient in road.held_out]
+    return hold_against(networks.distribution, judges, config, device=road.device)
+
+
+def hold_against(
+    network: DistributionNet, graphs: Sequence[CalcificationGraph], config: Config, *, device: str
+) -> tuple[float, HeldOut | None]:
+    """Return the temperature of a graph network and its scores, by labelled graphs of held-out patients."""
+    judges = [graph for graph in graphs if len(graph.pos) >= config.confirm.at_least]
     if not judges:
         return 1.0, None
-    logits = predict_logits(networks.distribution, judges, device=road.device)
+    logits = predict_logits(network, judges, device=device)
     labels = labels_of(judges)
-    temperature = fit_temperature(networks.distribution, logits, labels)
-    answers = networks.distribution.probabilities(torch.as_tensor(logits), temperature=temperature).numpy()
-    silent = [graph for graph, patient in labelled if patient in road.held_out and len(graph.pos) < needed]
+    shares = expected_shares(labels, balanced=config.graph_training.balance_classes)
+    temperature = fit_temperature(network, logits, labels, shares=shares)
+    answers = network.probabilities(torch.as_tensor(logits), temperature=temperature).numpy()
+    silent = [graph for graph in graphs if len(graph.pos) < config.confirm.at_least]
     labels = np.concatenate([labels, labels_of(silent)])
     answers = np.concatenate([answers, np.full((len(silent), answers.shape[1]), np.nan)])
     return temperature, HeldOut(scores(labels, answers), constant_answer(labels))

@@ -7,9 +7,22 @@ import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
+from calcigraph.lexicon import DISTRIBUTIONS
+from calcigraph.metrics import EQUAL
 from calcigraph.models import DistributionNet
 
 BOUNDS = (0.1, 10.0)
+
+
+def expected_shares(labels: NDArray[np.int64], *, balanced: bool) -> NDArray[np.float64]:
+    """Return what to multiply probabilities by, (5,), before they are held against labels (n,).
+
+    The classes' shares of these labels, if training drew classes equally often (`balanced`), so that its answers are
+    for equal shares; if not, it has learnt how frequent they are, and equal numbers change nothing.
+    """
+    if not balanced or len(labels) == 0:
+        return EQUAL
+    return np.bincount(labels, minlength=len(DISTRIBUTIONS)) / len(labels)
 
 
 def fit_temperature(
@@ -25,7 +38,7 @@ def fit_temperature(
         net: says how logits become probabilities.
         logits: (n, 5) of examples that did not train; 1 is returned for none.
         labels: (n,) their classes.
-        shares: (5,) how frequent the classes are expected to be; equally unless given.
+        shares: (5,) how frequent the classes are expected to be (`expected_shares`); equally unless given.
 
     Returns:
         A temperature within `BOUNDS`.
