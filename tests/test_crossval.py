@@ -119,7 +119,7 @@ def test_networks_expect_the_classes_as_the_training_data_have_them(finished, ti
     moved = {name for name, contestant in CONTESTANTS.items() if contestant.shift(OPTIONS)}
     assert moved == set(CONTESTANTS) - {"paper", "rule", "constant"}
     assert (
-        "graph, default, MobileNetV2, boosting on geometry are then moved"
+        "“graph, default”, “MobileNetV2”, “boosting on geometry” are then moved"
         in (run / "report.html").read_text()
     )
     assert "are then moved" not in (tmp_path / "report.html").read_text()

@@ -51,8 +51,8 @@ def histories_in(folders: Sequence[Path]) -> list[pd.DataFrame]:
 
 
 def last_loss(curves: Sequence[pd.DataFrame]) -> float:
-    """Training loss of the last epoch, the mean over the folds."""
-    return float(np.mean([table["training_loss"].iloc[-1] for table in curves]))
+    """Training loss of the last epoch, the mean over the folds; NaN without any."""
+    return float(np.mean([table["training_loss"].iloc[-1] for table in curves])) if curves else float("nan")
 
 
 def _answering(folder: Path) -> list[Path]:

@@ -132,7 +132,7 @@ def _moved(options: StudyOptions, took_part: Collection[str]) -> dict[float, lis
 
 
 def _missing(study: Study) -> list[str]:
-    """Titles of the models without a row, and how many folds they have answered, if any."""
+    """Titles of the models without a row, with the number of folds that they have answered, if any."""
     shown = {row.model for row in study.rows}
     return [
         each.title + (f" ({study.partial[name]} of {study.of} folds)" if name in study.partial else "")

@@ -152,7 +152,7 @@ def _draw(benches: Sequence[Bench], answers: Mapping[str, pd.DataFrame], study: 
     """Draw what there is to draw, in place of what an earlier call drew; returns the files' names."""
     folder = benches[0].run / "figures"
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     drawn = {}
     for model, table in answers.items():
         y, p = labels(table), probabilities(table)
