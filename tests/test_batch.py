@@ -143,6 +143,13 @@ def test_second_run_computes_nothing(images, tmp_path):
     assert (tmp_path / "predictions.csv").read_bytes() == before
 
 
+def test_other_images_of_earlier_runs_stay_and_are_told_of(images, tmp_path):
+    assert run(sources(images, "ab"), tmp_path).unlisted == ()
+    batch = run(sources(images, "cb"), tmp_path)
+    assert batch.unlisted == ("a",) and (tmp_path / "a" / "overlay.png").exists()
+    assert list(table(tmp_path)["image_id"]) == ["c", "b"]
+
+
 @pytest.mark.parametrize(
     "changed", ["name", "settings", "weights", "spacing", "input", "record", "table", "overlay"]
 )

@@ -14,7 +14,7 @@ from calcigraph.io import write_text
 from calcigraph.lexicon import RESEARCH_USE
 from calcigraph.provenance import peak_rss_mb, versions
 from calcigraph.report import REPORT, RunFacts, write_report
-from calcigraph.results import PREDICTION_COLUMNS, PREDICTIONS, RUN, ImageResult, to_json
+from calcigraph.results import PREDICTION_COLUMNS, PREDICTIONS, RECORD, RUN, ImageResult, to_json
 
 ALL_DONE, SOME_FAILED, NOTHING_PROCESSED = 0, 3, 4
 
@@ -44,6 +44,12 @@ class BatchResult:
     def failures(self) -> tuple[ImageResult, ...]:
         """Those that failed."""
         return tuple(result for result in self.results if result.status != "ok")
+
+    @property
+    def unlisted(self) -> tuple[str, ...]:
+        """Ids of other images, whose results earlier runs left in the folder; tables and report do not list them."""
+        listed = {*(result.image_id for result in self.results), *self.not_reached}
+        return tuple(sorted({record.parent.name for record in self.out.glob(f"*/{RECORD}")} - listed))
 
     @property
     def exit_code(self) -> int:

@@ -106,5 +106,8 @@ def _show_batch(batch: BatchResult) -> None:
     named = sum(result.distribution is not None for result in done)
     warned = sum(bool(result.warnings) for result in done)
     print(f"{named} with a distribution, {warned} with warnings")
+    if batch.unlisted:
+        others = count(len(batch.unlisted), "other image")
+        print(f"{others} of earlier runs in {batch.out}, not listed: give all inputs to one call to list them")
     print(f"report: {batch.report}")
     print(RESEARCH_USE)
