@@ -108,6 +108,8 @@ def _show_batch(batch: BatchResult) -> None:
     print(f"{named} with a distribution, {warned} with warnings")
     if batch.unlisted:
         others = count(len(batch.unlisted), "other image")
-        print(f"{others} of earlier runs in {batch.out}, not listed: give all inputs to one call to list them")
+        print(
+            f"{others} of earlier runs in {batch.out}, not listed: give all inputs to one call to list them"
+        )
     print(f"report: {batch.report}")
     print(RESEARCH_USE)
