@@ -165,10 +165,14 @@ def calibration_error(y: Labels, probabilities: Float) -> float:
     return float(np.abs(gap).sum() / len(y))
 
 
+def class_shares(y: Labels) -> Float:
+    """Share of each class among labels (n,), (5,); all 0 without any."""
+    return np.bincount(y, minlength=CLASSES) / max(len(y), 1)
+
+
 def constant_answer(y: Labels) -> Scores:
     """Judge whoever always answers the most frequent class, with the class shares as probabilities."""
-    share = np.bincount(y, minlength=CLASSES) / len(y)
-    return scores(y, np.tile(share, (len(y), 1)))
+    return scores(y, np.tile(class_shares(y), (len(y), 1)))
 
 
 def fill_unanswered(probabilities: Float, shares: Float) -> Float:

@@ -18,7 +18,7 @@ from calcigraph.errors import BadModel
 from calcigraph.io import Case, Dataset
 from calcigraph.io.tables import read_table, write_table
 from calcigraph.lexicon import DISTRIBUTIONS
-from calcigraph.metrics import fill_unanswered, is_answered
+from calcigraph.metrics import class_shares, fill_unanswered, is_answered
 from calcigraph.prevalence import expect_shares
 from calcigraph.provenance import fingerprint
 from calcigraph.training import EpochReport, Reporter, Workers
@@ -115,8 +115,7 @@ class Bench:
 
     def shares(self) -> Float:
         """Share of each class among the images that do not belong to test patients, (5,)."""
-        known = labels_of(self.labelled("train") + self.labelled("validation"))
-        return np.bincount(known, minlength=len(DISTRIBUTIONS)) / max(len(known), 1)
+        return class_shares(labels_of(self.labelled("train") + self.labelled("validation")))
 
     def expect(self, probabilities: Float, weight: float) -> Float:
         """Move answers (n, 5) for equal shares towards those of the training data, so far (`shift`); NaN stays."""

@@ -7,8 +7,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
-from calcigraph.lexicon import DISTRIBUTIONS
-from calcigraph.metrics import EQUAL
+from calcigraph.metrics import EQUAL, class_shares
 from calcigraph.models import DistributionNet
 
 BOUNDS = (0.1, 10.0)
@@ -22,7 +21,7 @@ def expected_shares(labels: NDArray[np.int64], *, balanced: bool) -> NDArray[np.
     """
     if not balanced or len(labels) == 0:
         return EQUAL
-    return np.bincount(labels, minlength=len(DISTRIBUTIONS)) / len(labels)
+    return class_shares(labels)
 
 
 def fit_temperature(
