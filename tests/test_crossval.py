@@ -445,6 +445,8 @@ def test_a_study_at_another_size_stands_beside(finished, tiny_cohort, tmp_path):
     assert [each.here.value, each.there.value] == pytest.approx(judged)
     assert each.gain.value == pytest.approx(judged[1] - judged[0])
     assert each.gain.low <= each.gain.value <= each.gain.high
+    (row,) = (row for row in here.rows if row.model == "mobilenetv2")
+    assert each.here == row.pooled["macro_auc"]
     page = (tmp_path / "report.html").read_text()
     assert "64 × 64" in page and not result.beside
     assert ("MobileNetV2 was starved: at 64 × 64" in page) == (each.gain.low > 0)

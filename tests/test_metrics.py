@@ -1,3 +1,5 @@
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 import sklearn.metrics as sk
@@ -134,6 +136,22 @@ def test_draws_without_a_patient_of_some_class_say_nothing_of_means_over_classes
     got = bootstrap(y, p, [str(i) for i in range(31)], seed=0, repeats=200)
     assert got["balanced_accuracy"].low == got["balanced_accuracy"].value == 0.5
     assert got["accuracy"].low == 0.0
+
+
+def test_a_judge_of_ones_own_says_which_of_its_numbers_are_means_over_classes():
+    @dataclass(frozen=True)
+    class Judged:
+        mean: float
+        share: float
+
+    def judge(labels, _):
+        return Judged(float((labels == 0).any()), float((labels == 0).any()))
+
+    y, p = np.array([0] + [1] * 30), np.eye(5)[[0] + [1] * 30]
+    patients = [str(i) for i in range(31)]
+    got = bootstrap(y, p, patients, seed=0, repeats=200, judge=judge, over_classes=["mean"])
+    assert got["mean"].low == got["mean"].high == 1.0
+    assert (got["share"].low, got["share"].high) == (0.0, 1.0)
 
 
 def test_the_interval_of_a_proportion_is_the_binomial_one():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -189,6 +189,7 @@ def bootstrap(
     repeats: int = 1000,
     level: float = 0.95,
     judge: Callable[[Labels, Float], DataclassInstance] = scores,
+    over_classes: Collection[str] = OVER_CLASSES,
 ) -> dict[str, Interval]:
     """Give every metric a percentile interval, by drawing patients with replacement.
 
@@ -200,24 +201,24 @@ def bootstrap(
         repeats: draws.
         level: of the interval.
         judge: what is computed on each draw, a dataclass of numbers.
+        over_classes: its fields that are means over the classes present.
 
     Returns:
         Interval by name of the field of what `judge` gives; repeats in which a metric is undefined are left out of
-        it, for means over classes also those that drew no patient of some class, which would be means of others.
+        it, for means over classes also those that drew no patient of some class, which would be means over others.
     """
     _, patient = np.unique(np.asarray(patients, dtype=str), return_inverse=True)
     members = [np.flatnonzero(patient == each) for each in range(patient.max() + 1)]
     rng = np.random.default_rng(seed)
-    drawn = []
+    drawn, whole = [], []
     for _ in range(repeats):
         rows = np.concatenate([members[each] for each in rng.integers(len(members), size=len(members))])
         drawn.append(list(asdict(judge(y[rows], probabilities[rows])).values()))
+        whole.append(len(np.unique(y[rows])) == len(np.unique(y)))
     tails = [(1 - level) / 2, (1 + level) / 2]
     values = asdict(judge(y, probabilities))
     table = pd.DataFrame(drawn, columns=list(values), dtype=np.float64)
-    if "classes_absent" in values:
-        fewer = table["classes_absent"] > values["classes_absent"]
-        table.loc[fewer, list(OVER_CLASSES)] = np.nan
+    table.loc[~np.array(whole, dtype=bool), list(over_classes)] = np.nan
     return {
         name: Interval(float(value), *_quantiles(table[name].to_numpy(), tails))
         for name, value in values.items()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -129,5 +129,6 @@ def _compare(model: str, both: pd.DataFrame, other: OtherStudy, options: StudyOp
         seed=options.seed,
         repeats=options.bootstraps,
         judge=judge,
+        over_classes=[field.name for field in fields(_Pair)],
     )
     return Beside(model, other.image_size_px, other.epochs, len(both), other.losses[model], **intervals)
