@@ -449,6 +449,7 @@ def test_a_study_at_another_size_stands_beside(finished, tiny_cohort, tmp_path):
     assert each.here == row.pooled["macro_auc"]
     page = (tmp_path / "report.html").read_text()
     assert "64 × 64" in page and not result.beside
+    assert "Lead:" not in page
     assert ("MobileNetV2 was starved: at 64 × 64" in page) == (each.gain.low > 0)
     assert json.loads((tmp_path / "metrics.json").read_text())["beside"][0]["images"] == each.images
 

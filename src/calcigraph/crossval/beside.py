@@ -49,6 +49,7 @@ class Beside:
         images: that both answered.
         training_loss: of the other study's last epoch.
         here, there, gain: macro AUC of this study, of the other, and there less here.
+        default, lead: macro AUC of `default` in this study, and how far it is above the network there; NaN without it.
     """
 
     model: str
@@ -59,13 +60,17 @@ class Beside:
     here: Interval
     there: Interval
     gain: Interval
+    default: Interval
+    lead: Interval
 
 
 @dataclass(frozen=True)
-class _Pair:
+class _Areas:
     here: float
     there: float
     gain: float
+    default: float
+    lead: float
 
 
 def read_other(run: Path, *, key: str) -> OtherStudy:
@@ -108,27 +113,34 @@ def set_beside(
     for other in others:
         for model, there in other.answers.items():
             if model in answers:
-                both = answers[model].merge(there, on="image_id", suffixes=("", "_there"))
-                found.append(_compare(model, both, other, options))
+                here = answers[model][answers[model]["image_id"].isin(there["image_id"])]
+                tables = [here, *(_on(here, table) for table in (there, answers.get("default")))]
+                intervals = _compare(tables, options)
+                loss = other.losses[model]
+                found.append(Beside(model, other.image_size_px, other.epochs, len(here), loss, **intervals))
     return found
 
 
-def _compare(model: str, both: pd.DataFrame, other: OtherStudy, options: StudyOptions) -> Beside:
-    theirs = both[[f"{name}_there" for name in PROBABILITIES]].to_numpy(np.float64)
-    half = len(PROBABILITIES)
+def _on(here: pd.DataFrame, table: pd.DataFrame | None) -> pd.DataFrame:
+    """A table's answers to the images of `here`; NaN without a table."""
+    known = pd.DataFrame(columns=["image_id", *PROBABILITIES]) if table is None else table
+    return known.set_index("image_id").reindex(here["image_id"])
 
-    def judge(y: Labels, side_by_side: Float) -> _Pair:
-        parts = side_by_side[:, :half], side_by_side[:, half:]
-        here, there = (multiclass_auc(y, part, average="macro") for part in parts)
-        return _Pair(here, there, there - here)
 
-    intervals = bootstrap(
-        labels(both),
-        np.hstack([probabilities(both), theirs]),
-        list(both["patient_id"]),
+def _compare(tables: Sequence[pd.DataFrame], options: StudyOptions) -> dict[str, Interval]:
+    """Judge answers to the same images: of this study, of the other, and of `default`."""
+    return bootstrap(
+        labels(tables[0]),
+        np.hstack([probabilities(table) for table in tables]),
+        list(tables[0]["patient_id"]),
         seed=options.seed,
         repeats=options.bootstraps,
-        judge=judge,
-        over_classes=[field.name for field in fields(_Pair)],
+        judge=_areas,
+        over_classes=[field.name for field in fields(_Areas)],
     )
-    return Beside(model, other.image_size_px, other.epochs, len(both), other.losses[model], **intervals)
+
+
+def _areas(y: Labels, side_by_side: Float) -> _Areas:
+    parts = np.split(side_by_side, 3, axis=1)
+    here, there, default = (multiclass_auc(y, part, average="macro") for part in parts)
+    return _Areas(here, there, there - here, default, default - there)

@@ -167,10 +167,14 @@ def _summary(study: Study) -> list[str]:
 
 def _starved(each: Beside) -> str:
     """Say what an image network gains elsewhere."""
-    return (
-        f"{CONTESTANTS[each.model].title} was starved: at {each.image_size_px} × {each.image_size_px} pixels and "
-        f"{each.epochs} epochs it gains {_interval(each.gain)} of macro AUC on {each.images} of these images."
+    size = f"{each.image_size_px} × {each.image_size_px}"
+    said = (
+        f"{CONTESTANTS[each.model].title} was starved: at {size} pixels and {each.epochs} epochs it gains "
+        f"{_interval(each.gain)} of macro AUC on {each.images} of these images."
     )
+    if math.isnan(each.lead.value):
+        return said
+    return f"{said} {CONTESTANTS['default'].title} less it, on these images: {_interval(each.lead)}."
 
 
 def _difference(comparisons: Sequence[Comparison], first: str, second: str) -> str:
