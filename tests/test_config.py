@@ -82,7 +82,7 @@ def test_lists_become_tuples():
         ("colour = 1", "setting colour"),
         ("[graph]\nk = 8", "setting graph.k"),
         ("[networks]\nx = 1", "setting networks"),
-        ("[graph]\nneighbours = 8.5", "graph.neighbours; allowed: a int"),
+        ("[graph]\nneighbours = 8.5", "setting graph.neighbours = 8.5; allowed: a whole number"),
         ('[graph]\nneighbours = "8"', "graph.neighbours"),
         ("[graph]\nneighbours = true", "graph.neighbours"),
         ('[confirm]\nthreshold = "half"', "confirm.threshold"),
@@ -91,8 +91,8 @@ def test_lists_become_tuples():
         ("[candidates]\nrule = 3", "candidates.rule"),
         ("[patch]\nscales = 3", "patch.scales"),
         ("[patch]\nscales = [1.5]", "patch.scales"),
-        ("graph = 8", "graph; allowed: a table"),
-        ("graph = [1]", "graph; allowed: a table"),
+        ("graph = 8", "setting graph = 8; allowed: a table"),
+        ("graph = [1]", "setting graph = [1]; allowed: a table"),
         ("seed = 1979-05-27", "seed"),
     ],
 )
@@ -126,12 +126,12 @@ def test_unknown_settings_and_wrong_types(text, words):
     ],
 )
 def test_values_out_of_range(table, setting, value):
-    assert f"a wrong value of {table}.{setting}" in refused(f"[{table}]\n{setting} = {value}\n")
+    assert f"setting {table}.{setting} = " in refused(f"[{table}]\n{setting} = {value}\n")
 
 
 def test_a_recipe_by_itself_is_judged_too():
     for wrong in ({"epochs": 0}, {"batch_size": 0}, {"validation_share": 1.0}, {"learning_rate": 0.0}):
-        with pytest.raises(BadConfig, match=f"a wrong value of {next(iter(wrong))}; allowed"):
+        with pytest.raises(BadConfig, match="setting {} = {}; allowed".format(*next(iter(wrong.items())))):
             TrainingConfig(**wrong)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import reprlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -13,14 +14,14 @@ from calcigraph.seed import require_seed
 READOUTS = ("flatten", "members")
 
 
-def require(holds: bool, name: str, allowed: str) -> None:
-    """Refuse a setting by its name, with what is allowed.
+def require(holds: bool, name: str, value: object, allowed: str) -> None:
+    """Refuse a setting by its name and value, with what is allowed.
 
     Raises:
         BadConfig: it does not hold.
     """
     if not holds:
-        raise BadConfig(f"a wrong value of {name}", allowed=allowed, do="change the settings")
+        raise BadConfig(f"setting {name} = {reprlib.repr(value)}", allowed=allowed, do="change the settings")
 
 
 Rule = tuple[str, Callable[[float], bool]]
@@ -35,11 +36,13 @@ _COUNT: Rule = ("1 or more", lambda value: value >= 1)
 def _each(stage: object, rule: Rule, *names: str) -> None:
     allowed, holds = rule
     for name in names:
-        require(holds(getattr(stage, name)), name, allowed)
+        value = getattr(stage, name)
+        require(holds(value), name, value, allowed)
 
 
 def _one_of(stage: object, name: str, *allowed: str) -> None:
-    require(getattr(stage, name) in allowed, name, " or ".join(allowed))
+    value = getattr(stage, name)
+    require(value in allowed, name, value, " or ".join(allowed))
 
 
 @dataclass(frozen=True)
@@ -99,8 +102,8 @@ class PatchConfig:
     """One channel per scale: 1 at the working pitch, 3 at three times that (the surroundings)."""
 
     def __post_init__(self) -> None:
-        require(self.size_px >= 8 and self.size_px % 2 == 0, "size_px", "even, 8 or more")
-        require(bool(self.scales) and min(self.scales) >= 1, "scales", "whole numbers from 1")
+        require(self.size_px >= 8 and self.size_px % 2 == 0, "size_px", self.size_px, "even, 8 or more")
+        require(bool(self.scales) and min(self.scales) >= 1, "scales", self.scales, "whole numbers from 1")
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,9 @@ def read_config(path: Path) -> Config:
 
 T = TypeVar("T")
 
+KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+"""What may stand for a setting of each type, in words."""
+
 
 def _merge(base: T, table: Mapping[str, Any], prefix: str) -> T:
     types = get_type_hints(type(base))
@@ -58,7 +61,7 @@ def _merge(base: T, table: Mapping[str, Any], prefix: str) -> T:
         if name not in known:
             raise BadConfig(f"setting {prefix}{name}", allowed=", ".join(known), do="remove or rename it")
         if is_dataclass(values[name]):
-            require(isinstance(value, dict), f"{prefix}{name}", "a table")
+            require(isinstance(value, dict), f"{prefix}{name}", value, "a table")
             values[name] = _merge(values[name], value, f"{prefix}{name}.")
         else:
             values[name] = _cast(value, types[name], f"{prefix}{name}")
@@ -66,18 +69,17 @@ def _merge(base: T, table: Mapping[str, Any], prefix: str) -> T:
         return type(base)(**values)
     except BadConfig as error:
         got, allowed, do = error.said
-        got = got.replace("value of ", f"value of {prefix}", 1)
+        got = got.replace("setting ", f"setting {prefix}", 1)
         raise BadConfig(got, allowed=allowed, do=do) from None
 
 
 def _cast(value: Any, kind: Any, name: str) -> Any:
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        require(abs(value) <= sys.float_info.max, name, "a finite number")
+        require(abs(value) <= sys.float_info.max, name, value, "a finite number")
         return float(value)
     if get_args(kind):
-        require(
-            isinstance(value, list) and all(type(v) is int for v in value), name, "a list of whole numbers"
-        )
+        whole = isinstance(value, list) and all(type(v) is int for v in value)
+        require(whole, name, value, "a list of whole numbers")
         return tuple(value)
-    require(type(value) is kind, name, f"a {kind.__name__}")
+    require(type(value) is kind, name, value, KINDS[kind])
     return value
