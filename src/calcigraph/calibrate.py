@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from calcigraph.checkpoint import find_model, read_card, save_model
 from calcigraph.errors import BadManifest, BadModel, CalcigraphError
-from calcigraph.io import Case, Dataset
+from calcigraph.io import Case, Dataset, labels_of
 from calcigraph.io.lines import KeptLines
 from calcigraph.lexicon import DISTRIBUTIONS
 from calcigraph.metrics import Labels, Scores, constant_answer, scores
@@ -150,7 +150,7 @@ def _ask_all(
     answered = [case for case in said if said[case]]
     return _Asked(
         np.array([said[case] for case in answered], np.float32),
-        np.array([case.distribution.place for case in answered if case.distribution], np.int64),
+        labels_of(answered),
         len(said) - len(answered),
         failures,
     )

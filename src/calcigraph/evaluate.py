@@ -14,7 +14,7 @@ from calcigraph.cases import fuse_views
 from calcigraph.errors import CalcigraphError
 from calcigraph.figures import confusion_matrix, reliability, roc_curves, write_figure
 from calcigraph.froc import Detection, FoundAt, MarkedImage, detection_at, found_at, froc
-from calcigraph.io import Case, Dataset
+from calcigraph.io import Case, Dataset, labels_of
 from calcigraph.io.tables import write_table, write_text
 from calcigraph.judge import Judge, Judged
 from calcigraph.lexicon import DISTRIBUTIONS, RESEARCH_USE
@@ -133,7 +133,7 @@ def _found_at(judged: Sequence[Judged], seed: int) -> FoundAt | None:
 
 
 def _labels(labelled: Sequence[Judged]) -> NDArray[np.int64]:
-    return np.array([one.case.distribution.place for one in labelled if one.case.distribution is not None])
+    return labels_of(one.case for one in labelled)
 
 
 def _probabilities(labelled: Sequence[Judged]) -> NDArray[np.float64]:

@@ -15,7 +15,7 @@ from calcigraph.config import Config
 from calcigraph.crossval.folds import Fold
 from calcigraph.crossval.options import StudyOptions
 from calcigraph.errors import BadModel
-from calcigraph.io import Case, Dataset
+from calcigraph.io import Case, Dataset, labels_of
 from calcigraph.io.tables import read_table, write_table
 from calcigraph.lexicon import DISTRIBUTIONS
 from calcigraph.metrics import class_shares, fill_unanswered, is_answered
@@ -166,8 +166,3 @@ def read_left(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
             allowed="the file that crossval wrote",
             do="delete the folder of its model in that fold, which is then trained again",
         ) from None
-
-
-def labels_of(cases: Sequence[Case]) -> NDArray[np.int64]:
-    """Place of each case's distribution, (n,)."""
-    return np.array([case.distribution.place for case in cases if case.distribution is not None], np.int64)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from calcigraph.crossval.bench import Bench, Float, labels_of, shift
+from calcigraph.crossval.bench import Bench, Float, shift
 from calcigraph.crossval.geometry import measure_fold
 from calcigraph.crossval.options import StudyOptions
-from calcigraph.io import Case
+from calcigraph.io import Case, labels_of
 from calcigraph.lexicon import DISTRIBUTIONS
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from calcigraph.crossval.bench import Bench, Float, labels_of, shift
+from calcigraph.crossval.bench import Bench, Float, shift
 from calcigraph.crossval.grad_cam import image_saliency
 from calcigraph.crossval.options import StudyOptions
 from calcigraph.crossval.saliency import write_maps
-from calcigraph.io import Case
+from calcigraph.io import Case, labels_of
 from calcigraph.lexicon import DISTRIBUTIONS
 from calcigraph.models.baselines import image_network
 from calcigraph.models.pretrained import load_pretrained

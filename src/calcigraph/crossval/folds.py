@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from calcigraph.errors import BadManifest
-from calcigraph.io import Case, Dataset
+from calcigraph.io import Case, Dataset, labels_of
 from calcigraph.io.tables import write_text
 from calcigraph.lexicon import Distribution
 from calcigraph.training import class_of_patients, split_by_patient
@@ -112,8 +112,7 @@ def make_folds(cases: Sequence[Case], *, folds: int, seed: int, validation_share
     """
     require_patients(cases, folds)
     images = Counter(case.patient_id for case in cases)
-    labels = [-1 if case.distribution is None else case.distribution.place for case in cases]
-    classes = class_of_patients([case.patient_id for case in cases], np.array(labels, np.int64))
+    classes = class_of_patients([case.patient_id for case in cases], labels_of(cases))
     rng = np.random.default_rng(seed)
     frequency = Counter(classes.values())
     shuffled = [str(patient) for patient in rng.permutation(sorted(images))]

@@ -2,7 +2,7 @@
 
 from calcigraph.io.contract import problems, read_dataset
 from calcigraph.io.inputs import Source, find_inputs
-from calcigraph.io.manifest import Case, Dataset, write_manifest
+from calcigraph.io.manifest import Case, Dataset, labels_of, write_manifest
 from calcigraph.io.read import read_mammogram
 from calcigraph.io.tables import read_table, write_table, write_text
 from calcigraph.io.truth import TRUTH_COLUMNS, read_truth, write_truth
@@ -13,6 +13,7 @@ __all__ = [
     "Dataset",
     "Source",
     "find_inputs",
+    "labels_of",
     "problems",
     "read_dataset",
     "read_mammogram",

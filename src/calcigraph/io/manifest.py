@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from calcigraph.errors import BadManifest
 from calcigraph.io.read import read_mammogram
@@ -34,6 +36,13 @@ class Case:
     distribution: Distribution | None = None
     spacing_mm: float | None = None
     split: str | None = None
+
+
+def labels_of(cases: Iterable[Case]) -> NDArray[np.int64]:
+    """Place of each case's distribution, (n,); -1 where it has none."""
+    return np.array(
+        [-1 if case.distribution is None else case.distribution.place for case in cases], np.int64
+    )
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ class GraphExamples:
         shares: NDArray[np.float32] | None = None,
     ) -> None:
         self.graphs, self.config = list(graphs), config
-        self.labels = labels_of(self.graphs)
+        self.labels = classes_of(self.graphs)
         self._targets = torch.as_tensor(self.labels if shares is None else shares)
 
     def make_batch(self, indices: NDArray[np.int64], rng: np.random.Generator | None) -> tuple[Batch, Tensor]:
@@ -59,7 +59,7 @@ class GraphExamples:
         return Batch.from_data_list(graphs), self._targets[indices]
 
 
-def labels_of(graphs: Sequence[CalcificationGraph]) -> NDArray[np.int64]:
+def classes_of(graphs: Sequence[CalcificationGraph]) -> NDArray[np.int64]:
     """(n,) int64 index of the distribution of each graph."""
     return np.array([int(graph.y) for graph in graphs], np.int64)
 
@@ -153,7 +153,7 @@ def train_distribution_network(
         graph_config: with which the graphs were built, to build varied ones.
     """
     split = split_patients(
-        patients, labels_of(graphs), held_out=held_out, share=recipe.validation_share, seed=seed
+        patients, classes_of(graphs), held_out=held_out, share=recipe.validation_share, seed=seed
     )
     training = [graphs[i] for i in split.training]
     if net.visual is not None:

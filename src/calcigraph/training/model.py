@@ -18,7 +18,7 @@ from calcigraph.encode import Encoding, encode_candidates
 from calcigraph.errors import BadManifest
 from calcigraph.familiar import Ranges, ranges_of, statistics
 from calcigraph.graph import CalcificationGraph
-from calcigraph.io import Case, Dataset
+from calcigraph.io import Case, Dataset, labels_of
 from calcigraph.io.tables import write_text
 from calcigraph.lexicon import DISTRIBUTIONS
 from calcigraph.metrics import constant_answer, scores
@@ -26,7 +26,7 @@ from calcigraph.models import DistributionNet, Networks, build_networks, predict
 from calcigraph.training.candidates import detect_dataset, load_image, require_truth
 from calcigraph.training.card import HeldOut, write_card
 from calcigraph.training.detector import Road, train_detector
-from calcigraph.training.graphs import labels_of, train_distribution_network
+from calcigraph.training.graphs import classes_of, train_distribution_network
 from calcigraph.training.pretraining import pretrain
 from calcigraph.training.run_folder import claim_folder, run_key, seconds_so_far
 from calcigraph.training.sampling import split_by_patient
@@ -133,10 +133,9 @@ def hold_out(cases: Sequence[Case], config: Config) -> frozenset[str]:
     marked = frozenset(case.patient_id for case in cases if case.split == "validation")
     if marked:
         return marked
-    classes = np.array([-1 if case.distribution is None else case.distribution.place for case in cases])
     patients = [case.patient_id for case in cases]
     share = config.graph_training.validation_share
-    split = split_by_patient(patients, classes, share=share, seed=config.seed)
+    split = split_by_patient(patients, labels_of(cases), share=share, seed=config.seed)
     return frozenset(patients[i] for i in split.validation)
 
 
@@ -232,11 +231,11 @@ def hold_against(
     if not judges:
         return 1.0, None
     logits = predict_logits(network, judges, device=device)
-    labels = labels_of(judges)
+    labels = classes_of(judges)
     shares = expected_shares(labels, balanced=config.graph_training.balance_classes)
     temperature = fit_temperature(network, logits, labels, shares=shares)
     answers = network.probabilities(torch.as_tensor(logits), temperature=temperature).numpy()
     silent = [graph for graph in graphs if len(graph.pos) < config.confirm.at_least]
-    labels = np.concatenate([labels, labels_of(silent)])
+    labels = np.concatenate([labels, classes_of(silent)])
     answers = np.concatenate([answers, np.full((len(silent), answers.shape[1]), np.nan)])
     return temperature, HeldOut(scores(labels, answers), constant_answer(labels))
