@@ -6,9 +6,9 @@ READY := $(VENV)/.ready
 WEIGHTS := build/weights
 SCORES := build/scores
 STUDY := docs/study
-IMAGES := --image-epochs 15 --batch 16 --precision bf16-mixed
-BUDGET := --models all --config benchmarks/study_paper.toml --image-size 256 $(IMAGES)
-FINER := --models densenet121 --first-folds 1 --image-size 512
+IMAGES := --batch 16 --precision bf16-mixed
+BUDGET := --models all --config benchmarks/study_paper.toml --image-size 256 --image-epochs 15 $(IMAGES)
+FINER := --models densenet121 --image-size 512 $(IMAGES)
 
 .PHONY: demo test check-long weights scores study calibration semireal realism benchmarks lock clean
 
@@ -54,12 +54,12 @@ study: export MALLOC_TRIM_THRESHOLD_ := 60000000000
 study: $(READY)  ## the paper's study on two cohorts: a day or so; resumes after being killed; docs/study
 	$(BIN)/pip install --quiet -c requirements.lock --editable '.[baselines,train]'
 	$(BIN)/calcigraph simulate --out build/study/twin --cohort twin --acquisition digital --spacing 0.085 --seed 1
-	$(BIN)/calcigraph crossval build/study/twin --out $(STUDY)/twin-512 $(FINER) $(IMAGES)
+	$(BIN)/calcigraph crossval build/study/twin --out $(STUDY)/twin-512 $(FINER) --image-epochs 15 --first-folds 1
 	$(BIN)/calcigraph crossval build/study/twin --out $(STUDY)/twin $(BUDGET) --beside $(STUDY)/twin-512
 ifdef CALCIGRAPH_DATA
 	$(BIN)/calcigraph simulate --out build/study/semi-real --seed 9002 --acquisition digital \
 		--outlines $(CALCIGRAPH_DATA)/ddsm_outlines/outlines.json
-	$(BIN)/calcigraph crossval build/study/semi-real --out $(STUDY)/semi-real-512 $(FINER) $(IMAGES) --image-epochs 30
+	$(BIN)/calcigraph crossval build/study/semi-real --out $(STUDY)/semi-real-512 $(FINER) --image-epochs 30 --first-folds 3
 	$(BIN)/calcigraph crossval build/study/semi-real --out $(STUDY)/semi-real $(BUDGET) --beside $(STUDY)/semi-real-512
 endif
 
