@@ -2,47 +2,22 @@
 
 from __future__ import annotations
 
-import math
-import reprlib
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from calcigraph.config_rules import (
+    BELOW_ONE,
+    COUNT,
+    COUNTS,
+    EVEN_SIDE,
+    NOT_NEGATIVE,
+    POSITIVE,
+    SHARE,
+    one_of,
+    require_each,
+)
 from calcigraph.errors import BadConfig
 from calcigraph.prevalence import shares_of
 from calcigraph.seed import require_seed
-
-READOUTS = ("flatten", "members")
-
-
-def require(holds: bool, name: str, value: object, allowed: str) -> None:
-    """Refuse a setting by its name and value, with what is allowed.
-
-    Raises:
-        BadConfig: it does not hold.
-    """
-    if not holds:
-        raise BadConfig(f"setting {name} = {reprlib.repr(value)}", allowed=allowed, do="change the settings")
-
-
-Rule = tuple[str, Callable[[float], bool]]
-"""What is allowed, in words and as a test."""
-_POSITIVE: Rule = ("a finite number above 0", lambda value: 0 < value < math.inf)
-_NOT_NEGATIVE: Rule = ("a finite number, 0 or more", lambda value: 0 <= value < math.inf)
-_SHARE: Rule = ("0 to 1", lambda value: 0 <= value <= 1)
-_BELOW_ONE: Rule = ("0 to below 1", lambda value: 0 <= value < 1)
-_COUNT: Rule = ("1 or more", lambda value: value >= 1)
-
-
-def _each(stage: object, rule: Rule, *names: str) -> None:
-    allowed, holds = rule
-    for name in names:
-        value = getattr(stage, name)
-        require(holds(value), name, value, allowed)
-
-
-def _one_of(stage: object, name: str, *allowed: str) -> None:
-    value = getattr(stage, name)
-    require(value in allowed, name, value, " or ".join(allowed))
 
 
 @dataclass(frozen=True)
@@ -57,8 +32,8 @@ class BreastConfig:
     """Distance kept from metal parts, markers, paddle edges and the border of burnt-in graphics."""
 
     def __post_init__(self) -> None:
-        _each(self, _POSITIVE, "spacing_mm")
-        _each(self, _NOT_NEGATIVE, "tissue_margin_mm", "metal_margin_mm")
+        require_each(self, POSITIVE, "spacing_mm")
+        require_each(self, NOT_NEGATIVE, "tissue_margin_mm", "metal_margin_mm")
 
 
 @dataclass(frozen=True)
@@ -86,10 +61,10 @@ class CandidateConfig:
     which then becomes one node; 0 takes each for its own object."""
 
     def __post_init__(self) -> None:
-        _one_of(self, "response", "tophat", "blob")
-        _one_of(self, "rule", "peaks", "components")
-        _each(self, _POSITIVE, "opening_mm", "blob_sigma_mm")
-        _each(self, _NOT_NEGATIVE, "working_spacing_mm", "threshold", "object_reach_mm", "at_most")
+        require_each(self, one_of("tophat", "blob"), "response")
+        require_each(self, one_of("peaks", "components"), "rule")
+        require_each(self, POSITIVE, "opening_mm", "blob_sigma_mm")
+        require_each(self, NOT_NEGATIVE, "working_spacing_mm", "threshold", "object_reach_mm", "at_most")
 
 
 @dataclass(frozen=True)
@@ -102,8 +77,8 @@ class PatchConfig:
     """One channel per scale: 1 at the working pitch, 3 at three times that (the surroundings)."""
 
     def __post_init__(self) -> None:
-        require(self.size_px >= 8 and self.size_px % 2 == 0, "size_px", self.size_px, "even, 8 or more")
-        require(bool(self.scales) and min(self.scales) >= 1, "scales", self.scales, "whole numbers from 1")
+        require_each(self, EVEN_SIDE, "size_px")
+        require_each(self, COUNTS, "scales")
 
 
 @dataclass(frozen=True)
@@ -122,9 +97,9 @@ class ConfirmConfig:
     """With fewer calcifications there is no distribution (BI-RADS: a group has at least five)."""
 
     def __post_init__(self) -> None:
-        _each(self, _COUNT, "members")
-        _each(self, _SHARE, "threshold")
-        _each(self, _NOT_NEGATIVE, "separation_mm", "at_least")
+        require_each(self, COUNT, "members")
+        require_each(self, SHARE, "threshold")
+        require_each(self, NOT_NEGATIVE, "separation_mm", "at_least")
 
 
 @dataclass(frozen=True)
@@ -136,8 +111,8 @@ class GraphConfig:
     """`offset`: row and column offset as shares of the image (paper); `mm`: offset, distance and direction."""
 
     def __post_init__(self) -> None:
-        _each(self, _COUNT, "neighbours")
-        _one_of(self, "edge_labels", "offset", "mm")
+        require_each(self, COUNT, "neighbours")
+        require_each(self, one_of("offset", "mm"), "edge_labels")
 
 
 @dataclass(frozen=True)
@@ -165,10 +140,10 @@ class NetworkConfig:
 
     def __post_init__(self) -> None:
         widths = ("visual_dim", "position_dim", "hidden_dim", "edge_hidden_dim", "readout_dim")
-        _each(self, _COUNT, *widths, "convolutions", "flatten_nodes")
-        _each(self, _BELOW_ONE, "visual_dropout", "dropout")
-        _one_of(self, "readout", *READOUTS)
-        _one_of(self, "output", "sigmoid", "softmax")
+        require_each(self, COUNT, *widths, "convolutions", "flatten_nodes")
+        require_each(self, BELOW_ONE, "visual_dropout", "dropout")
+        require_each(self, one_of("flatten", "members"), "readout")
+        require_each(self, one_of("sigmoid", "softmax"), "output")
 
 
 @dataclass(frozen=True)
@@ -190,10 +165,10 @@ class TrainingConfig:
     """Share of the training patients held out to choose the epoch that is kept."""
 
     def __post_init__(self) -> None:
-        _each(self, _COUNT, "epochs", "batch_size")
-        _each(self, _POSITIVE, "learning_rate")
-        _each(self, _NOT_NEGATIVE, "final_learning_rate", "weight_decay", "focal_gamma")
-        _each(self, _BELOW_ONE, "validation_share")
+        require_each(self, COUNT, "epochs", "batch_size")
+        require_each(self, POSITIVE, "learning_rate")
+        require_each(self, NOT_NEGATIVE, "final_learning_rate", "weight_decay", "focal_gamma")
+        require_each(self, BELOW_ONE, "validation_share")
 
 
 @dataclass(frozen=True)
@@ -214,8 +189,8 @@ class PretrainingConfig:
     )
 
     def __post_init__(self) -> None:
-        _each(self, _NOT_NEGATIVE, "graphs", "judges")
-        _each(self, _SHARE, "label_softness")
+        require_each(self, NOT_NEGATIVE, "graphs", "judges")
+        require_each(self, SHARE, "label_softness")
 
 
 @dataclass(frozen=True)
@@ -254,7 +229,7 @@ class Config:
     def __post_init__(self) -> None:
         require_seed(self.seed)
         shares_of(self.prevalence)
-        _each(self, _SHARE, "prevalence_weight")
+        require_each(self, SHARE, "prevalence_weight")
 
 
 def paper() -> Config:

@@ -11,7 +11,8 @@ from typing import Any, TypeVar, get_args, get_type_hints
 
 import tomli_w
 
-from calcigraph.config import Config, load_preset, require
+from calcigraph.config import Config, load_preset
+from calcigraph.config_rules import require
 from calcigraph.errors import BadConfig
 
 

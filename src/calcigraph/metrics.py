@@ -210,11 +210,11 @@ def bootstrap(
     _, patient = np.unique(np.asarray(patients, dtype=str), return_inverse=True)
     members = [np.flatnonzero(patient == each) for each in range(patient.max() + 1)]
     rng = np.random.default_rng(seed)
-    drawn, whole = [], []
+    drawn, whole, classes = [], [], len(np.unique(y))
     for _ in range(repeats):
         rows = np.concatenate([members[each] for each in rng.integers(len(members), size=len(members))])
         drawn.append(list(asdict(judge(y[rows], probabilities[rows])).values()))
-        whole.append(len(np.unique(y[rows])) == len(np.unique(y)))
+        whole.append(len(np.unique(y[rows])) == classes)
     tails = [(1 - level) / 2, (1 + level) / 2]
     values = asdict(judge(y, probabilities))
     table = pd.DataFrame(drawn, columns=list(values), dtype=np.float64)
