@@ -119,6 +119,28 @@ def test_a_block_of_metal_and_its_surroundings_are_not_searched():
     assert np.hypot(*np.subtract(breast.nipple_mm, nipple_mm)) < 3
 
 
+def test_tissue_below_the_grey_scale_is_not_searched():
+    image, _ = half_ellipse()
+    pixels = image.pixels.copy()
+    pixels[200:260, 40:120] *= np.random.default_rng(0).random((60, 80)) < 0.04  # a few peaks of noise
+    breast, working = segment(Mammogram(pixels, image.spacing_mm))
+    rows, cols = np.meshgrid(np.arange(206, 254, 4), np.arange(46, 114, 4))
+    assert not any(mask_at(breast, working, image, r, c) for r, c in zip(rows.flat, cols.flat, strict=True))
+    for row, col in ((190, 80), (270, 80), (230, 30), (230, 130)):
+        assert mask_at(breast, working, image, row, col), (row, col)
+    plain, _ = segment(image)
+    assert breast.area_cm2 == pytest.approx(plain.area_cm2, rel=0.01)
+
+
+def test_a_bright_label_makes_no_tissue_black():
+    image, _ = half_ellipse()
+    plain, _ = segment(image)
+    pixels = 0.05 * image.pixels  # 12 of 16 bits
+    pixels[20:50, 220:260] = 1.0
+    breast, _ = segment(Mammogram(pixels, image.spacing_mm))
+    assert breast.mask.sum() > 0.97 * plain.mask.sum()
+
+
 @pytest.mark.parametrize("air", [0.0, 0.02])
 def test_a_small_breast_in_a_large_field(air):
     image, _ = half_ellipse(air=air)

@@ -28,6 +28,12 @@ COMPRESSION = 0.5
 SATURATED = 0.985
 """Share of the brightest value from which a large flat area is metal or graphics, not tissue."""
 
+BLACK = 0.02
+"""Share of the bright tissue's grey value below which a pixel is black."""
+
+BLACK_WINDOW_MM = 3.0
+"""Side of the square in which more than half of the pixels are black where tissue is not shown."""
+
 
 def segment_breast(mammogram: Mammogram, working: WorkingImage, config: BreastConfig) -> Breast:
     """Find the tissue to search and the axes of the breast (section 2.4 of the paper).
@@ -148,7 +154,7 @@ def _farthest_point(tissue: Mask, side: str) -> NDArray[np.float64]:
 def _searched(
     tissue: Mask, small: WorkingImage, working: WorkingImage, config: BreastConfig, *, fills_image: bool
 ) -> Mask:
-    """Return the tissue at the working pitch, less the skin rim and what lies close to metal and graphics."""
+    """Return the tissue at the working pitch, less the skin rim, black tissue and the surroundings of graphics."""
     pitch = small.pitch_mm
     inner = tissue.astype(np.uint8)
     if not fills_image:
@@ -157,7 +163,19 @@ def _searched(
         inner = (distance * pitch > config.tissue_margin_mm).astype(np.uint8)
     rows, cols = working.pixels.shape
     mask = cv2.resize(inner, (cols, rows), interpolation=cv2.INTER_NEAREST).astype(bool)
-    return mask & ~_graphics(working, mask, config)
+    return mask & ~_black(working.pixels, mask, working.pitch_mm) & ~_graphics(working, mask, config)
+
+
+def _black(pixels: FloatImage, mask: Mask, pitch_mm: float) -> Mask:
+    """Where tissue is below the grey scale, as in many exports to 8 bits: only the peaks of noise are left of it.
+
+    They look like calcifications to whoever measures in units of local noise.
+    """
+    tissue = pixels[::8, ::8][mask[::8, ::8]]
+    level = BLACK * float(np.quantile(tissue, 0.995)) if tissue.size else 0.0
+    side = round(BLACK_WINDOW_MM / pitch_mm) | 1
+    black = (pixels < level).astype(np.float32)
+    return np.asarray(cv2.blur(black, (side, side), borderType=cv2.BORDER_REFLECT) > 0.5)
 
 
 def _graphics(working: WorkingImage, mask: Mask, config: BreastConfig) -> Mask:
