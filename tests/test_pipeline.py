@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import torch
 
 from calcigraph.config import default, paper
 from calcigraph.errors import BadConfig
+from calcigraph.evidence import Evidence
 from calcigraph.io import read_dataset
 from calcigraph.lexicon import DISTRIBUTIONS
 from calcigraph.models import build_networks
@@ -96,21 +98,64 @@ def test_a_close_call_is_said(image):
         assert said == (first - second < CLOSE_CALL) == (temperature > 1)
 
 
+def biased(bias, name="default"):
+    """A road whose network takes everything (20) or nothing (-20) for the lesion's."""
+    road = pipeline(name)
+    with torch.no_grad():
+        road.networks.distribution.readout.member[-1].bias.fill_(bias)
+    return road
+
+
+def test_without_a_lesion_there_is_no_distribution(image):
+    prediction, all_of_it = biased(-20.0).predict(image), biased(20.0).predict(image)
+    assert len(prediction.calcifications) >= 5 and prediction.distribution is None
+    assert all(math.isnan(p) for p in prediction.probabilities.values())
+    assert (prediction.calcifications["saliency"] == 0).all()
+    assert prediction.warnings[-1] == (
+        f"distribution: too little evidence of a lesion: 0.0 of {len(prediction.calcifications)} calcifications weigh "
+        "in the lesion's shape, 3 needed to name one"
+    )
+    assert biased(-20.0).logits(image) is None and biased(20.0).logits(image).shape == (5,)
+    assert all_of_it.distribution is not None
+    assert not any("lesion" in warning for warning in all_of_it.warnings)
+
+
+def test_what_names_by_no_shape_has_all_the_evidence(image):
+    prediction = pipeline("paper").predict(image)
+    assert prediction.distribution is not None
+    assert not any("evidence" in warning for warning in prediction.warnings)
+
+
+@pytest.mark.parametrize(
+    ("found", "weight", "lacks", "thin"),
+    [
+        (1, 1.0, "1 calcification found, 5 needed", True),
+        (4, 4.0, "4 calcifications found, 5 needed", True),
+        (
+            9,
+            2.99,
+            "too little evidence of a lesion: 2.9 of 9 calcifications weigh in the lesion's shape, 3 needed",
+            True,
+        ),
+        (9, 3.0, "", True),
+        (9, 4.97, "", True),
+        (9, 5.0, "", False),
+    ],
+)
+def test_evidence_in_words(found, weight, lacks, thin):
+    evidence = Evidence(found, weight, 5)
+    assert evidence.lacks == (lacks and f"{lacks} to name one")
+    shown = f"thin evidence: {int(weight * 10) / 10} of {found} calcifications weigh in the lesion's shape"
+    assert evidence.thin == (shown if thin else "")
+
+
 def test_thin_evidence_is_said(image):
-    for bias in (-20.0, 20.0):  # nothing is the lesion's, or all is
-        road = pipeline()
-        with torch.no_grad():
-            road.networks.distribution.readout.member[-1].bias.fill_(bias)
-        prediction = road.predict(image)
-        said = [warning for warning in prediction.warnings if "thin evidence" in warning]
-        assert len(said) == (bias < 0) and prediction.distribution is not None
-        if said:
-            assert said == [
-                f"distribution: thin evidence: 0.0 of {len(prediction.calcifications)} calcifications "
-                "weigh in the lesion's shape"
-            ]
-    said = pipeline("paper").predict(image).warnings
-    assert not any("thin evidence" in warning for warning in said), "it names by anything else than a shape"
+    with patch("calcigraph.pipeline.Evidence.of", return_value=Evidence(9, 4.97, 5)):
+        prediction = pipeline().predict(image)
+    assert prediction.distribution is not None
+    assert prediction.warnings[-1] == (
+        "distribution: thin evidence: 4.9 of 9 calcifications weigh in the lesion's shape"
+    )
 
 
 def test_probabilities_follow_the_prevalence(image):

@@ -123,7 +123,7 @@ def test_no_distribution_and_no_saliency_are_said_in_words(tmp_path):
     records = [summarise(image, answer, image_id=f"i{n}", path="") for n, answer in enumerate((few, none))]
     text = write_report(tmp_path, records, FACTS).read_text(encoding="utf-8")
     assert "nan" not in text.lower() and "Most salient" not in text
-    assert text.count("none: too few calcifications") >= 2
+    assert text.count("none: too little evidence") >= 2
     assert "No calcification was kept." in text
 
 

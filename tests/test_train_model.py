@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from calcigraph.checkpoint import load_model
+from calcigraph.checkpoint import load_model, read_card
 from calcigraph.config import default
 from calcigraph.config_toml import read_config
 from calcigraph.errors import BadManifest, BadModel
@@ -194,10 +194,21 @@ def test_without_truth_there_is_no_detector_to_train(tiny_cohort, tmp_path):
 
 
 def test_without_truth_a_kept_detector_will_do(trained, tiny_cohort, tmp_path):
-    kept = load_model(trained("default")[0] / "model")[:2]
+    folder = trained("default")[0] / "model"
     data = without_truth(tiny_cohort, tmp_path / "data")
-    model = train_model(data, CONFIGS["default"], tmp_path / "run", detector=kept, reporter=Heard())
+    model = train_model(
+        data,
+        CONFIGS["default"],
+        tmp_path / "run",
+        detector=load_model(folder)[:2],
+        detector_card=read_card(folder),
+        reporter=Heard(),
+    )
     assert load_model(model.folder)[0] == model.config
+    card, of = read_card(model.folder), read_card(folder)
+    (source,) = (line for line in of.splitlines() if line.startswith("- Data set:"))
+    assert f"> {source}" in card.partition("## Detector")[2] and "## Detector" not in of
+    assert card.count("## Held-out patients") == 1
 
 
 def test_without_labels_there_is_nothing_to_train(trained, tiny_cohort, tmp_path):

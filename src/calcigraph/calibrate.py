@@ -42,7 +42,7 @@ class Calibration:
         before: scores with the model's own temperature.
         after: scores with the new one, which flatter it a little.
         constant: scores of always answering the most frequent class.
-        unanswered: images in which too little was found to name a distribution.
+        unanswered: images with too little evidence to name a distribution.
         failures: image id → why it could not be read.
     """
 
@@ -98,7 +98,7 @@ def calibrate_model(
     kept = KeptLines(out / UNFINISHED)
     asked = _ask_all(pipeline, dataset, kept, report)
     why = next(
-        iter(asked.failures.values()), f"under {pipeline.config.confirm.at_least} calcifications found"
+        iter(asked.failures.values()), "too little evidence of a lesion; `calcigraph predict` says what lacks"
     )
     _require_two(
         asked.labels.tolist(), dataset, f"on images that were answered (of the others the first: {why})"
@@ -157,7 +157,7 @@ def _ask_all(
 
 
 def _ask(pipeline: Pipeline, dataset: Dataset, case: Case) -> list[float]:
-    """Return the logits of an image; nothing where too few calcifications are found."""
+    """Return the logits of an image; nothing where there is too little evidence of a distribution."""
     logits = pipeline.logits(dataset.read(case))
     return [] if logits is None else list(map(float, logits))
 
@@ -195,7 +195,7 @@ def _card(card: str, dataset: Dataset, before: float, result: Calibration) -> st
             "",
             f"- Temperature of the distribution's logits, in place of what is said above: {result.temperature:.3f}.",
             f"- Data set: {dataset.name}. Source: {dataset.source}. It must not have trained the model.",
-            f"- {result.after.n} answered images, {result.unanswered} with too few calcifications to be answered.",
+            f"- {result.after.n} answered images, {result.unanswered} with too little evidence to be answered.",
             f"- Expected calibration error on these images, which chose it, with their class shares: {ece}.",
             f"- Macro AUC {result.after.macro_auc:.3f}, accuracy {result.after.accuracy:.3f} (always the same answer: "
             f"{result.constant.accuracy:.3f}).",

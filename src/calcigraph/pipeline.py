@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from calcigraph.checkpoint import find_model, load_model, load_ranges
 from calcigraph.config import Config
 from calcigraph.encode import Encoding, encode
-from calcigraph.explain import lesion_weights, node_saliency
+from calcigraph.evidence import Evidence
+from calcigraph.explain import node_saliency
 from calcigraph.familiar import Ranges, statistics, unlike
 from calcigraph.lexicon import DISTRIBUTIONS, Distribution
 from calcigraph.models import Networks, predict_logits
@@ -72,12 +73,13 @@ class Pipeline:
     def predict(self, mammogram: Mammogram) -> Prediction:
         """Find the calcifications of one view, name their distribution and say which of them decided it.
 
-        Without enough calcifications (`config.confirm.at_least`) there is no distribution, and a warning.
+        Without enough calcifications (`config.confirm.at_least`) and a lesion among them (`evidence.LEAST_SHARE`)
+        there is no distribution, and a warning.
         """
         encoding = encode(mammogram, self.config, self.networks, device=self.device)
         started = time.perf_counter()
-        count = len(encoding.calcifications)
-        enough = count >= self.config.confirm.at_least
+        evidence = self._weigh(encoding)
+        enough = not evidence.lacks
         probabilities = self._name(encoding) if enough else no_probabilities()
         named = max(probabilities, key=lambda name: probabilities[name]) if enough else None
         classified = time.perf_counter()
@@ -90,7 +92,7 @@ class Pipeline:
             candidates=encoding.candidates,
             edge_index=encoding.graph.edge_index.numpy(),
             breast=encoding.breast,
-            warnings=self._warnings(mammogram, encoding, probabilities),
+            warnings=self._warnings(mammogram, encoding, evidence, probabilities),
             seconds=encoding.seconds
             | {"classify": classified - started, "explain": time.perf_counter() - classified},
         )
@@ -98,12 +100,13 @@ class Pipeline:
     def logits(self, mammogram: Mammogram) -> NDArray[np.float32] | None:
         """Return what the graph network says of one view, (5,), before temperature and prevalence.
 
-        None without enough calcifications.
+        None where `predict` names no distribution.
         """
         encoding = encode(mammogram, self.config, self.networks, device=self.device)
-        if len(encoding.calcifications) < self.config.confirm.at_least:
-            return None
-        return self._ask(encoding)[0]
+        return None if self._weigh(encoding).lacks else self._ask(encoding)[0]
+
+    def _weigh(self, encoding: Encoding) -> Evidence:
+        return Evidence.of(self.networks.distribution, encoding.graph, needed=self.config.confirm.at_least)
 
     def _ask(self, encoding: Encoding) -> NDArray[np.float32]:
         return predict_logits(self.networks.distribution, [encoding.graph], device=self.device)
@@ -123,27 +126,25 @@ class Pipeline:
         return node_saliency(self.networks.distribution, encoding.graph, target=named.place)
 
     def _warnings(
-        self, mammogram: Mammogram, encoding: Encoding, probabilities: dict[Distribution, float]
+        self,
+        mammogram: Mammogram,
+        encoding: Encoding,
+        evidence: Evidence,
+        probabilities: dict[Distribution, float],
     ) -> tuple[str, ...]:
-        found, needed = len(encoding.calcifications), self.config.confirm.at_least
         said = []
         if np.ptp(mammogram.pixels) == 0:
             said.append("breast: the image has a single grey value")
         elif encoding.breast.fills_image:
             said.append("breast: no background found; the whole image was searched")
-        if found < needed:
-            things = "calcification" if found == 1 else "calcifications"
-            said.append(f"distribution: {found} {things} found, {needed} needed to name one")
+        if evidence.lacks:
+            said.append(f"distribution: {evidence.lacks}")
         else:
             first, second = sorted(probabilities, key=lambda name: -probabilities[name])[:2]
             if probabilities[first] - probabilities[second] < CLOSE_CALL:
                 said.append(f"distribution: a close call between {first} and {second}")
-            together = float(lesion_weights(self.networks.distribution, encoding.graph).sum())
-            if together < needed:
-                tenths = int(together * 10) / 10  # rounded up, 4.97 would be as many as are needed
-                said.append(
-                    f"distribution: thin evidence: {tenths} of {found} calcifications weigh in the lesion's shape"
-                )
+            if evidence.thin:
+                said.append(f"distribution: {evidence.thin}")
         if max(mammogram.spacing_mm) > MAX_TRAINED_PITCH_MM:
             pitch = max(mammogram.spacing_mm)
             said.append(f"detector: pixel pitch {pitch:.3g} mm is coarser than any it was trained on")

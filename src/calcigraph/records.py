@@ -140,7 +140,7 @@ class Prediction:
     """The answer for one mammogram.
 
     Attributes:
-        distribution: the descriptor, or None where there are too few calcifications to have one.
+        distribution: the descriptor, or None where there is too little evidence of one (`evidence`).
         probabilities: of the five distributions, summing to 1; NaN where `distribution` is None.
         calcifications: table with `CALCIFICATION_COLUMNS`, those kept as nodes, each in the middle of its object.
         candidates: table with `CANDIDATE_COLUMNS`, all of them.
@@ -167,5 +167,5 @@ def empty_table(columns: tuple[str, ...]) -> pd.DataFrame:
 
 
 def no_probabilities() -> dict[Distribution, float]:
-    """Five NaN: the answer where there are too few calcifications."""
+    """Five NaN: the answer where there is too little evidence."""
     return dict.fromkeys(DISTRIBUTIONS, float("nan"))

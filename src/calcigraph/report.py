@@ -66,7 +66,7 @@ class _Section:
         """The distribution, or why there is none."""
         if self.result.status != "ok":
             return "failed"
-        return str(self.result.distribution or "none: too few calcifications")
+        return str(self.result.distribution or "none: too little evidence")
 
 
 def write_report(folder: Path, results: Sequence[ImageResult], facts: RunFacts) -> Path:

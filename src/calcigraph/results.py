@@ -58,7 +58,7 @@ class ImageResult:
     Attributes:
         path: where the image was read from.
         status: "ok" or "failed".
-        distribution: None where there are too few calcifications to have one, or where it failed.
+        distribution: None where there is too little evidence of one, or where it failed.
         probabilities: of the five distributions; NaN where there are none.
         error: why it failed, one line.
         transforms: what reading did to the pixels, in order.

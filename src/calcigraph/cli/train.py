@@ -29,7 +29,8 @@ def train(
     detector: Annotated[
         str | None,
         typer.Option(
-            help="Keep the detector of this model; for data sets whose calcifications are not known."
+            help="Keep the detector of this model: where calcifications are not known, or to train the graph network "
+            "on images that the detector has not seen."
         ),
     ] = None,
     seed: Annotated[
@@ -49,7 +50,7 @@ def train(
             do="write `preset = ...` into the file",
         )
     from calcigraph.batch import prepare_folder
-    from calcigraph.checkpoint import find_model, load_model
+    from calcigraph.checkpoint import find_model, load_model, read_card
     from calcigraph.config import load_preset
     from calcigraph.config_toml import read_config
     from calcigraph.io import read_dataset
@@ -59,10 +60,19 @@ def train(
     if seed is not None:
         settings = replace(settings, seed=seed)
     data = read_dataset(dataset)
-    kept = load_model(find_model(detector))[:2] if detector is not None else None
+    of = find_model(detector) if detector is not None else None
+    kept, told = (load_model(of)[:2], read_card(of)) if of else (None, "")
     prepare_folder(out)
     try:
-        trained = train_model(data, settings, out, detector=kept, device=device, reporter=TrainingLines())
+        trained = train_model(
+            data,
+            settings,
+            out,
+            detector=kept,
+            detector_card=told,
+            device=device,
+            reporter=TrainingLines(),
+        )
     except KeyboardInterrupt:
         raise Interrupted(f"finished epochs are in {out}; the same command goes on from there") from None
     if trained.held_out is None:

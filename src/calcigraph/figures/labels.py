@@ -50,7 +50,7 @@ def draw_caption(
 def _caption_lines(mammogram: Mammogram, prediction: Prediction) -> tuple[str, str, str, str]:
     count = len(prediction.calcifications)
     kept = f"{count:,} calcification{'' if count == 1 else 's'}"
-    answer = "no distribution: too few calcifications"
+    answer = "no distribution: too little evidence"
     others = ""
     if prediction.distribution is not None:
         answer = (

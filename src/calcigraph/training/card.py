@@ -7,10 +7,13 @@ from dataclasses import asdict, dataclass
 import torch
 
 from calcigraph.config import Config
+from calcigraph.evidence import LEAST_SHARE
 from calcigraph.io import Dataset
 from calcigraph.lexicon import RESEARCH_USE
 from calcigraph.metrics import Scores
 from calcigraph.training.detector import PASSING_PER_CM2
+
+TRAINING = "## Training"
 
 
 @dataclass(frozen=True)
@@ -27,9 +30,19 @@ class HeldOut:
 
 
 def write_card(
-    dataset: Dataset, config: Config, held_out: HeldOut | None, *, temperature: float, minutes: float
+    dataset: Dataset,
+    config: Config,
+    held_out: HeldOut | None,
+    *,
+    temperature: float,
+    minutes: float,
+    detector_card: str = "",
 ) -> str:
-    """Return MODEL_CARD.md of a model as its training leaves it; an evaluation elsewhere says more."""
+    """Return MODEL_CARD.md of a model as its training leaves it; an evaluation elsewhere says more.
+
+    `detector_card` is that of the model whose detector was kept.
+    """
+    needed = config.confirm.at_least
     return "\n".join(
         [
             f"# calcigraph model, preset `{config.preset}`",
@@ -39,7 +52,7 @@ def write_card(
             "It finds microcalcifications on one mammogram, connects them to a graph and names the BI-RADS",
             "distribution: diffuse, regional, grouped, linear or segmental.",
             "",
-            "## Training",
+            TRAINING,
             "",
             f"- Data set: {dataset.name} ({len(dataset)} images).",
             f"  Source: {dataset.source}. Licence: {dataset.licence}.",
@@ -49,6 +62,7 @@ def write_card(
             f"  at {PASSING_PER_CM2:g} false marks per cm² of breast on held-out images; a kept one is as it was.",
             f"- Temperature of the distribution's logits: {temperature:.3f}.",
             "",
+            *detector_lines(detector_card),
             "## Held-out patients",
             "",
             *_held_out(held_out, balanced=config.graph_training.balance_classes),
@@ -57,10 +71,19 @@ def write_card(
             "",
             "- A model trained on simulated mammograms has not been validated on patients.",
             "- Pixel pitches outside of 0.05 to 0.2 mm are not what the shipped simulator shows.",
-            f"- Under {config.confirm.at_least} calcifications no distribution is named.",
+            f"- Under {needed} calcifications, or where they weigh less than {LEAST_SHARE * needed:g} in the lesion's "
+            "shape, `predict` names no distribution.",
             "",
         ]
     )
+
+
+def detector_lines(card: str) -> list[str]:
+    """Return what the card of a kept detector's model says of its training; nothing where it says nothing."""
+    _, _, told = card.partition(f"\n{TRAINING}\n")
+    training, _, _ = told.partition("\n## ")
+    quoted = [f"> {line}" for line in training.strip().splitlines()]
+    return ["## Detector", "", "Kept from a model whose card says:", "", *quoted, ""] if quoted else []
 
 
 def _held_out(held_out: HeldOut | None, *, balanced: bool) -> list[str]:

@@ -58,6 +58,7 @@ def train_model(
     run: Path,
     *,
     detector: tuple[Config, Networks] | None = None,
+    detector_card: str = "",
     start: Networks | None = None,
     candidates: Path | None = None,
     pretraining: Path | None = None,
@@ -73,6 +74,7 @@ def train_model(
         run: folder for everything; `run/model` is the result.
         detector: settings and networks of a model whose detector is kept; without it the data set must have
             truth tables, on which a detector is trained.
+        detector_card: what that model's card says, for this one's.
         start: networks to train on, in place of fresh ones; they are changed.
         candidates: folder of `detect_dataset`, where several runs share it; by default `run/candidates`.
         pretraining: folder of `pretrain`, where several runs share it; by default `run/pretraining`.
@@ -111,7 +113,14 @@ def train_model(
         temperature, held_out_scores = _train_distribution(networks, graphs, road)
         minutes = (seconds_so_far(run) + time.perf_counter() - started) / 60
         trained = TrainedModel(run / "model", road.config, temperature, held_out_scores)
-        card = write_card(dataset, road.config, held_out_scores, temperature=temperature, minutes=minutes)
+        card = write_card(
+            dataset,
+            road.config,
+            held_out_scores,
+            temperature=temperature,
+            minutes=minutes,
+            detector_card=detector_card,
+        )
         save_model(trained.folder, road.config, networks, temperature=temperature, ranges=ranges, card=card)
     return trained
 
