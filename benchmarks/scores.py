@@ -85,14 +85,16 @@ def distribution_table(table: pd.DataFrame, config: Config) -> list[str]:
     for key, name in SHOWN.items():
         cells = (interval(views[key]), interval(level[key]), interval(both[key]), f"{constant[key]:.3f}")
         lines.append(f"| {name} | {' | '.join(cells)} |")
-    without = int((~is_answered(given)).sum())
+    answered = is_answered(given)
+    alone = bootstrap(labels[answered], given[answered], patients[answered].tolist(), seed=0)["macro_auc"]
     level_set = len(set(np.bincount(labels, minlength=len(DISTRIBUTIONS)))) == 1
     gained = fusing_gain(labels, given, patients.to_numpy(str), breasts)
     return [
         *lines,
         "",
-        f"{without} views got no answer: never right, five equal probabilities to the AUC, no part of the calibration",
-        f"error. {calibration_line(given, config)}",
+        f"{int((~answered).sum())} views got no answer: never right, five equal probabilities to the AUC, no part of",
+        f"the calibration error. The {int(answered.sum())} others alone have a macro AUC of {interval(alone)}.",
+        calibration_line(given, config),
         *([EQUALLY_FREQUENT] if level_set else []),
         f"Macro AUC of breasts, views fused, less that of single views, of the same drawn patients: "
         f"{gained.value:+.3f} [{gained.low:+.3f}, {gained.high:+.3f}].",
@@ -106,7 +108,7 @@ def calibration_line(given: np.ndarray, config: Config) -> str:
     ideal = [calibration_error(drawn_by(level, rng), level) for _ in range(1000)]
     low, high = np.quantile(ideal, [0.025, 0.975])
     return (
-        f"Were every probability true (all five expected equally often), the {len(level)} others would show "
+        "Were each of their probabilities true (all five expected equally often), their calibration error would be "
         f"{np.mean(ideal):.3f} [{low:.3f}, {high:.3f}]."
     )
 

@@ -1,6 +1,7 @@
 """The whole road with untrained networks: the shape of the answer, few calcifications, and odd images."""
 
 import math
+import re
 from dataclasses import replace
 from unittest.mock import patch
 
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 from calcigraph.config import default, paper
+from calcigraph.encode import encode
 from calcigraph.errors import BadConfig
 from calcigraph.evidence import Evidence
 from calcigraph.io import read_dataset
@@ -98,9 +100,9 @@ def test_a_close_call_is_said(image):
         assert said == (first - second < CLOSE_CALL) == (temperature > 1)
 
 
-def biased(bias, name="default"):
+def biased(bias):
     """A road whose network takes everything (20) or nothing (-20) for the lesion's."""
-    road = pipeline(name)
+    road = pipeline()
     with torch.no_grad():
         road.networks.distribution.readout.member[-1].bias.fill_(bias)
     return road
@@ -112,8 +114,8 @@ def test_without_a_lesion_there_is_no_distribution(image):
     assert all(math.isnan(p) for p in prediction.probabilities.values())
     assert (prediction.calcifications["saliency"] == 0).all()
     assert prediction.warnings[-1] == (
-        f"distribution: too little evidence of a lesion: 0.0 of {len(prediction.calcifications)} calcifications weigh "
-        "in the lesion's shape, 3 needed to name one"
+        f"distribution: too little evidence of a lesion: {len(prediction.calcifications)} calcifications found, "
+        "which count as 0.0 of a lesion's; 3 needed to name one"
     )
     assert biased(-20.0).logits(image) is None and biased(20.0).logits(image).shape == (5,)
     assert all_of_it.distribution is not None
@@ -129,24 +131,23 @@ def test_what_names_by_no_shape_has_all_the_evidence(image):
 @pytest.mark.parametrize(
     ("found", "weight", "lacks", "thin"),
     [
-        (1, 1.0, "1 calcification found, 5 needed", True),
-        (4, 4.0, "4 calcifications found, 5 needed", True),
+        (1, 1.0, "1 calcification found, 5 needed to name one", "1.0"),
+        (4, 4.0, "4 calcifications found, 5 needed to name one", "4.0"),
         (
             9,
             2.99,
-            "too little evidence of a lesion: 2.9 of 9 calcifications weigh in the lesion's shape, 3 needed",
-            True,
+            "too little evidence of a lesion: 9 calcifications found, which count as 2.9 of a lesion's; ",
+            "2.9",
         ),
-        (9, 3.0, "", True),
-        (9, 4.97, "", True),
-        (9, 5.0, "", False),
+        (9, 3.0, "", "3.0"),
+        (9, 4.97, "", "4.9"),
+        (9, 5.0, "", ""),
     ],
 )
 def test_evidence_in_words(found, weight, lacks, thin):
     evidence = Evidence(found, weight, 5)
-    assert evidence.lacks == (lacks and f"{lacks} to name one")
-    shown = f"thin evidence: {int(weight * 10) / 10} of {found} calcifications weigh in the lesion's shape"
-    assert evidence.thin == (shown if thin else "")
+    assert evidence.lacks == (f"{lacks}3 needed to name one" if lacks.endswith("; ") else lacks)
+    assert (f"which count as {thin} of a lesion's" in evidence.thin) if thin else evidence.thin == ""
 
 
 def test_thin_evidence_is_said(image):
@@ -154,8 +155,26 @@ def test_thin_evidence_is_said(image):
         prediction = pipeline().predict(image)
     assert prediction.distribution is not None
     assert prediction.warnings[-1] == (
-        "distribution: thin evidence: 4.9 of 9 calcifications weigh in the lesion's shape"
+        "distribution: thin evidence: 9 calcifications found, which count as 4.9 of a lesion's"
     )
+
+
+def test_evidence_is_weighed_without_dropout(image):
+    road = biased(0.0)
+    graph = encode(image, road.config, road.networks).graph
+    road.networks.distribution.train()
+    weights = [Evidence.of(road.networks.distribution, graph, needed=5).weight for _ in range(3)]
+    assert len(set(weights)) == 1 and road.networks.distribution.training
+
+
+def test_black_tissue_is_said(image):
+    darkest = np.quantile(image.pixels[image.pixels > 0.02], 0.4)
+    pixels = np.maximum(image.pixels - np.float32(darkest), 0)
+    said = pipeline().predict(replace(image, pixels=pixels)).warnings
+    assert any(re.fullmatch(r"breast: [1-9]\d % of it is black and was not searched", one) for one in said), (
+        said
+    )
+    assert not any("black" in one for one in pipeline().predict(image).warnings)
 
 
 def test_probabilities_follow_the_prevalence(image):

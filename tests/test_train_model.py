@@ -19,6 +19,7 @@ from calcigraph.lexicon import DISTRIBUTIONS
 from calcigraph.models import build_networks
 from calcigraph.pipeline import Pipeline
 from calcigraph.training import train_model
+from calcigraph.training.card import detector_lines
 from calcigraph.training.model import hold_out
 from calcigraph.training.run_folder import claim_folder, read_record, run_key
 from inline_pool import InlinePool
@@ -208,6 +209,9 @@ def test_without_truth_a_kept_detector_will_do(trained, tiny_cohort, tmp_path):
     card, of = read_card(model.folder), read_card(folder)
     (source,) = (line for line in of.splitlines() if line.startswith("- Data set:"))
     assert f"> {source}" in card.partition("## Detector")[2] and "## Detector" not in of
+    assert card.count("Temperature of the distribution's logits") == 1
+    assert detector_lines(card) == detector_lines(of), "a detector that is kept twice was trained once"
+    assert detector_lines("") == []
     assert card.count("## Held-out patients") == 1
 
 

@@ -86,7 +86,7 @@ def calibrate_model(
 
     Raises:
         BadModel: no such model, a damaged one, or `out` holds another run.
-        BadManifest: not two distributions among the images with enough calcifications.
+        BadManifest: not two distributions among the images that are answered.
     """
     pipeline, card = Pipeline.from_pretrained(model, device=device), read_card(find_model(model))
     _require_two({case.distribution for case in labelled_cases(dataset)}, dataset, "labelled")
@@ -98,7 +98,8 @@ def calibrate_model(
     kept = KeptLines(out / UNFINISHED)
     asked = _ask_all(pipeline, dataset, kept, report)
     why = next(
-        iter(asked.failures.values()), "too little evidence of a lesion; `calcigraph predict` says what lacks"
+        iter(asked.failures.values()),
+        "too little evidence of a lesion; `calcigraph predict` says what is missing",
     )
     _require_two(
         asked.labels.tolist(), dataset, f"on images that were answered (of the others the first: {why})"

@@ -40,7 +40,7 @@ class Evidence:
             return f"{self.found} {things} found, {self.needed} needed to name one"
         least = LEAST_SHARE * self.needed
         if self.weight < least:
-            return f"too little evidence of a lesion: {self._weighing()}, {least:g} needed to name one"
+            return f"too little evidence of a lesion: {self._weighing()}; {least:g} needed to name one"
         return ""
 
     @property
@@ -50,4 +50,4 @@ class Evidence:
 
     def _weighing(self) -> str:
         tenths = int(self.weight * 10) / 10  # rounded up, 4.97 would be as many as are needed
-        return f"{tenths} of {self.found} calcifications weigh in the lesion's shape"
+        return f"{self.found} calcifications found, which count as {tenths} of a lesion's"

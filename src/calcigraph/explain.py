@@ -47,12 +47,15 @@ def node_saliency(
 def lesion_weights(net: DistributionNet, graph: CalcificationGraph) -> NDArray[np.float32]:
     """Weight (n,) in [0, 1] of each calcification in the shape by which the lesion is named.
 
-    All 1 for a network that names by anything else than that shape. The network is asked as it is, in inference mode.
+    All 1 for a network that names by anything else than that shape. The network is asked in inference mode.
     """
     if not isinstance(net.readout, MemberReadout):
         return np.ones(len(graph.pos), np.float32)
+    was_training = net.training
+    net.eval()
     h, _ = _features(net, graph)
     weights: NDArray[np.float32] = net.readout.weigh(h).detach().cpu().numpy()
+    net.train(was_training)
     return weights
 
 

@@ -24,6 +24,9 @@ from calcigraph.records import Mammogram, Prediction, no_probabilities
 MAX_TRAINED_PITCH_MM = 0.205
 """Digitised films of 0.2 mm are the coarsest that the simulator shows."""
 
+MUCH_BLACK = 0.1
+"""Share of the tissue; where more of it is black, the answer comes with a warning."""
+
 CLOSE_CALL = 0.1
 """Where the two likeliest distributions differ by less, the answer comes with a warning."""
 
@@ -137,6 +140,8 @@ class Pipeline:
             said.append("breast: the image has a single grey value")
         elif encoding.breast.fills_image:
             said.append("breast: no background found; the whole image was searched")
+        if encoding.breast.black > MUCH_BLACK:
+            said.append(f"breast: {100 * encoding.breast.black:.0f} % of it is black and was not searched")
         if evidence.lacks:
             said.append(f"distribution: {evidence.lacks}")
         else:

@@ -107,6 +107,7 @@ class Breast:
         depth_axis: (row, col) unit vector from the chest wall towards the nipple.
         fills_image: True where the image is all tissue (a crop or a magnification view); the nipple is
             then only the middle of the image.
+        black: share of the tissue that is below the grey scale and not searched, 0 to 1; it is part of the area.
         look: how the tissue looks, where there are pixels.
     """
 
@@ -116,6 +117,7 @@ class Breast:
     nipple_mm: tuple[float, float]
     depth_axis: tuple[float, float]
     fills_image: bool
+    black: float = 0.0
     look: Look = Look()
 
 

@@ -45,7 +45,7 @@ def segment_breast(mammogram: Mammogram, working: WorkingImage, config: BreastCo
     side = mammogram.chest_wall or _chest_wall_side(tissue)
     nipple_px = _centre(tissue) if fills_image else _farthest_point(tissue, side)
     nipple_mm = small.to_original(nipple_px[None])[0] * np.asarray(mammogram.spacing_mm)
-    mask = _searched(tissue, small, working, config, fills_image=fills_image)
+    mask, black = _searched(tissue, small, working, config, fills_image=fills_image)
     return Breast(
         mask=mask,
         outline_px=small.to_original(_outline(tissue)),
@@ -53,6 +53,7 @@ def segment_breast(mammogram: Mammogram, working: WorkingImage, config: BreastCo
         nipple_mm=(float(nipple_mm[0]), float(nipple_mm[1])),
         depth_axis=SIDES[side],
         fills_image=fills_image,
+        black=black,
     )
 
 
@@ -153,8 +154,12 @@ def _farthest_point(tissue: Mask, side: str) -> NDArray[np.float64]:
 
 def _searched(
     tissue: Mask, small: WorkingImage, working: WorkingImage, config: BreastConfig, *, fills_image: bool
-) -> Mask:
-    """Return the tissue at the working pitch, less the skin rim, black tissue and the surroundings of graphics."""
+) -> tuple[Mask, float]:
+    """Return the tissue at the working pitch, less the skin rim, black tissue and the surroundings of graphics.
+
+    Returns:
+        the mask, and the share of black tissue.
+    """
     pitch = small.pitch_mm
     inner = tissue.astype(np.uint8)
     if not fills_image:
@@ -163,7 +168,9 @@ def _searched(
         inner = (distance * pitch > config.tissue_margin_mm).astype(np.uint8)
     rows, cols = working.pixels.shape
     mask = cv2.resize(inner, (cols, rows), interpolation=cv2.INTER_NEAREST).astype(bool)
-    return mask & ~_black(working.pixels, mask, working.pitch_mm) & ~_graphics(working, mask, config)
+    black = mask & _black(working.pixels, mask, working.pitch_mm)
+    share = float(black.sum()) / max(int(mask.sum()), 1)
+    return mask & ~black & ~_graphics(working, mask, config), share
 
 
 def _black(pixels: FloatImage, mask: Mask, pitch_mm: float) -> Mask:

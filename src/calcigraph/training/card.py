@@ -14,6 +14,8 @@ from calcigraph.metrics import Scores
 from calcigraph.training.detector import PASSING_PER_CM2
 
 TRAINING = "## Training"
+DETECTOR = "## Detector"
+TEMPERATURE = "- Temperature of the distribution's logits"
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ def write_card(
             f"- Seed {config.seed}; every setting is in `config.toml`.",
             f"- Candidates are kept from a probability of {config.confirm.threshold:g}. A detector trained here aims",
             f"  at {PASSING_PER_CM2:g} false marks per cm² of breast on held-out images; a kept one is as it was.",
-            f"- Temperature of the distribution's logits: {temperature:.3f}.",
+            f"{TEMPERATURE}: {temperature:.3f}.",
             "",
             *detector_lines(detector_card),
             "## Held-out patients",
@@ -71,19 +73,28 @@ def write_card(
             "",
             "- A model trained on simulated mammograms has not been validated on patients.",
             "- Pixel pitches outside of 0.05 to 0.2 mm are not what the shipped simulator shows.",
-            f"- Under {needed} calcifications, or where they weigh less than {LEAST_SHARE * needed:g} in the lesion's "
-            "shape, `predict` names no distribution.",
+            f"- Under {needed} calcifications `predict` names no distribution; nor where a network that names by the",
+            f"  lesion's shape gives them all together a weight of less than {LEAST_SHARE * needed:g} in it.",
             "",
         ]
     )
 
 
 def detector_lines(card: str) -> list[str]:
-    """Return what the card of a kept detector's model says of its training; nothing where it says nothing."""
-    _, _, told = card.partition(f"\n{TRAINING}\n")
-    training, _, _ = told.partition("\n## ")
-    quoted = [f"> {line}" for line in training.strip().splitlines()]
-    return ["## Detector", "", "Kept from a model whose card says:", "", *quoted, ""] if quoted else []
+    """Return what the card of a model says of how its detector was trained; nothing where it says nothing.
+
+    That model may have kept its detector too, and then quotes another card.
+    """
+    quoted = [line for line in _section(card, DETECTOR) if line.startswith("> ")]
+    if not quoted:
+        told = _section(card, TRAINING)
+        quoted = [f"> {line}" for line in told if line and not line.startswith(TEMPERATURE)]
+    return [DETECTOR, "", "Kept from a model whose card says:", "", *quoted, ""] if quoted else []
+
+
+def _section(card: str, heading: str) -> list[str]:
+    _, _, after = card.partition(f"\n{heading}\n")
+    return after.partition("\n## ")[0].splitlines()
 
 
 def _held_out(held_out: HeldOut | None, *, balanced: bool) -> list[str]:

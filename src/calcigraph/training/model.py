@@ -194,7 +194,7 @@ def _train_distribution(
 ) -> tuple[float, HeldOut | None]:
     """Train the graph network in place; return its temperature and its scores on the held-out patients.
 
-    Graphs with fewer calcifications than a distribution needs do not train: `predict` names none for them.
+    Graphs with fewer calcifications than a distribution needs neither train nor judge: `predict` names none for them.
     """
     config, needed = road.config, road.config.confirm.at_least
     labelled = [
