@@ -18,7 +18,7 @@ from calcigraph.io import read_dataset, write_manifest, write_truth
 from calcigraph.lexicon import DISTRIBUTIONS
 from calcigraph.models import build_networks
 from calcigraph.pipeline import Pipeline
-from calcigraph.training import train_model
+from calcigraph.training import KeptDetector, train_model
 from calcigraph.training.card import detector_lines
 from calcigraph.training.model import hold_out
 from calcigraph.training.run_folder import claim_folder, read_record, run_key
@@ -104,14 +104,14 @@ def test_another_data_set_in_the_same_run_folder_is_refused(trained, tiny_cohort
     for other in others:
         with pytest.raises(BadModel) as caught:
             train_model(
-                other, CONFIGS["default"], run, detector=load_model(run / "model")[:2], reporter=Heard()
+                other, CONFIGS["default"], run, detector=KeptDetector.load(run / "model"), reporter=Heard()
             )
         one_line(caught)
 
 
 def test_a_detector_is_kept(trained, tiny_cohort, tmp_path):
     run, _, _ = trained("default")
-    kept = load_model(run / "model")[:2]
+    kept = KeptDetector.load(run / "model")
     recipe = replace(CONFIGS["default"].graph_training, epochs=1)
     config = replace(CONFIGS["default"], seed=9, graph_training=recipe)
     heard = Heard()
@@ -121,7 +121,7 @@ def test_a_detector_is_kept(trained, tiny_cohort, tmp_path):
         old, new = (getattr(load_model(at / "model")[1], name).state_dict() for at in (run, tmp_path))
         assert all(np.array_equal(old[key], new[key]) for key in old)
     assert weights(tmp_path)["distribution"] != weights(run)["distribution"]
-    assert model.config.confirm == kept[0].confirm and model.config.seed == 9
+    assert model.config.confirm == kept.config.confirm and model.config.seed == 9
 
 
 def test_a_run_is_decided_by_all_the_weights_it_is_given(tiny_cohort):
@@ -153,7 +153,7 @@ def test_views_without_an_answer_are_not_left_out_of_the_held_out_scores(trained
     found = sorted(len(pipeline.predict(data.read(case)).calcifications) for case in judged)
     strict = replace(config, confirm=replace(config.confirm, at_least=found[0] + 1))
     assert found[0] < found[-1]
-    model = train_model(data, strict, tmp_path, detector=(strict, networks), reporter=Heard())
+    model = train_model(data, strict, tmp_path, detector=KeptDetector(strict, networks), reporter=Heard())
     assert model.held_out.model.n == model.held_out.constant.n == views
     assert f"| n | {views} | {views} |" in (model.folder / "MODEL_CARD.md").read_text()
 
@@ -201,8 +201,7 @@ def test_without_truth_a_kept_detector_will_do(trained, tiny_cohort, tmp_path):
         data,
         CONFIGS["default"],
         tmp_path / "run",
-        detector=load_model(folder)[:2],
-        detector_card=read_card(folder),
+        detector=KeptDetector.load(folder),
         reporter=Heard(),
     )
     assert load_model(model.folder)[0] == model.config
@@ -216,7 +215,7 @@ def test_without_truth_a_kept_detector_will_do(trained, tiny_cohort, tmp_path):
 
 
 def test_without_labels_there_is_nothing_to_train(trained, tiny_cohort, tmp_path):
-    kept = load_model(trained("default")[0] / "model")[:2]
+    kept = KeptDetector.load(trained("default")[0] / "model")
     data = read_dataset(tiny_cohort)
     bare = replace(data, cases=tuple(replace(case, distribution=None) for case in data.cases[:4]))
     with pytest.raises(BadManifest, match="no image with a distribution") as caught:
@@ -225,7 +224,7 @@ def test_without_labels_there_is_nothing_to_train(trained, tiny_cohort, tmp_path
 
 
 def test_everybody_held_out_is_refused_in_one_line(trained, tiny_cohort, tmp_path):
-    kept = load_model(trained("default")[0] / "model")[:2]
+    kept = KeptDetector.load(trained("default")[0] / "model")
     data = read_dataset(tiny_cohort)
     judges = replace(data, cases=tuple(replace(case, split="validation") for case in data.cases[:4]))
     with pytest.raises(BadManifest, match=r"^no image with a distribution[^\n]*allowed[^\n]*$"):

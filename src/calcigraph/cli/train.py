@@ -50,18 +50,17 @@ def train(
             do="write `preset = ...` into the file",
         )
     from calcigraph.batch import prepare_folder
-    from calcigraph.checkpoint import find_model, load_model, read_card
+    from calcigraph.checkpoint import find_model
     from calcigraph.config import load_preset
     from calcigraph.config_toml import read_config
     from calcigraph.io import read_dataset
-    from calcigraph.training import train_model
+    from calcigraph.training import KeptDetector, train_model
 
     settings = read_config(config) if config is not None else load_preset(preset or "default")
     if seed is not None:
         settings = replace(settings, seed=seed)
     data = read_dataset(dataset)
-    of = find_model(detector) if detector is not None else None
-    kept, told = (load_model(of)[:2], read_card(of)) if of else (None, "")
+    kept = KeptDetector.load(find_model(detector)) if detector is not None else None
     prepare_folder(out)
     try:
         trained = train_model(
@@ -69,7 +68,6 @@ def train(
             settings,
             out,
             detector=kept,
-            detector_card=told,
             device=device,
             reporter=TrainingLines(),
         )

@@ -22,7 +22,7 @@ from calcigraph.models import Networks, predict_logits
 from calcigraph.provenance import fingerprint
 from calcigraph.training import train_model
 from calcigraph.training.candidates import detect_dataset, require_truth
-from calcigraph.training.model import encode_cases, keep_detector
+from calcigraph.training.model import KeptDetector, encode_cases, keep_detector
 from calcigraph.training.run_folder import made_of
 
 SHIPPED = "default"
@@ -83,20 +83,20 @@ class Recipe:
 
     Attributes:
         config: its settings.
-        kept: model whose detector is kept; without it one is trained.
+        kept: the detector that is kept; without it one is trained.
         start: weights to train on, in place of fresh ones.
         detector_of: contestant whose detector is kept where there is no `kept`; "" for none.
     """
 
     config: Config
-    kept: tuple[Config, Networks] | None = None
+    kept: KeptDetector | None = None
     start: Networks | None = None
     detector_of: str = ""
 
-    def detector(self, bench: Bench) -> tuple[Config, Networks] | None:
-        """Return settings and networks of the model whose detector is kept; None where one is trained."""
+    def detector(self, bench: Bench) -> KeptDetector | None:
+        """Return the detector that is kept; None where one is trained."""
         if self.kept is None and self.detector_of:
-            return load_model(bench.folder / self.detector_of / "model")[:2]
+            return KeptDetector.load(bench.folder / self.detector_of / "model")
         return self.kept
 
 
@@ -107,7 +107,7 @@ def graph_key(options: StudyOptions, name: str, *, recipe_of: Callable[[StudyOpt
         BadModel: a model to start from or to keep cannot be read.
     """
     recipe = recipe_of(options)
-    given = [] if recipe.kept is None else [recipe.kept[1]]
+    given = [] if recipe.kept is None else [recipe.kept.networks]
     return fingerprint(name, made_of(recipe.config, *given), options.random_deletions)
 
 
@@ -194,21 +194,21 @@ def from_scratch(options: StudyOptions) -> Recipe:
 
 def fine_tuned(options: StudyOptions) -> Recipe:
     """Keep the shipped detector, which has seen no image of the data set, and train the graph network on."""
-    shipped, networks, _ = load_model(find_model(SHIPPED))
+    kept = KeptDetector.load(find_model(SHIPPED))
     recipe = options.default.graph_training
     gently = replace(
         recipe,
         learning_rate=recipe.learning_rate * FINE_TUNED_RATE,
         final_learning_rate=recipe.final_learning_rate * FINE_TUNED_RATE,
     )
-    started = replace(shipped.pretraining, graphs=0)
-    config = replace(shipped, seed=options.seed, pretraining=started, graph_training=gently)
-    return Recipe(config, (shipped, networks), networks)
+    started = replace(kept.config.pretraining, graphs=0)
+    config = replace(kept.config, seed=options.seed, pretraining=started, graph_training=gently)
+    return Recipe(config, kept, kept.networks)
 
 
 def _anew(config: Config, options: StudyOptions) -> Recipe:
     config = replace(config, seed=options.seed)
     if not options.detector:
         return Recipe(config)
-    kept = load_model(find_model(options.detector))[:2]
-    return Recipe(keep_detector(config, kept[0]), kept)
+    kept = KeptDetector.load(find_model(options.detector))
+    return Recipe(keep_detector(config, kept.config), kept)

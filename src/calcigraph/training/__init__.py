@@ -3,7 +3,7 @@
 from calcigraph.training.epoch import Examples
 from calcigraph.training.graphs import GraphExamples, augment_graph, train_distribution_network
 from calcigraph.training.loop import FitResult, fit
-from calcigraph.training.model import TrainedModel, train_model
+from calcigraph.training.model import KeptDetector, TrainedModel, train_model
 from calcigraph.training.patches import PatchExamples, augment_patches, train_patch_network
 from calcigraph.training.pretraining import pretrain
 from calcigraph.training.sampling import Split, class_of_patients, epoch_order, split_by_patient
@@ -16,6 +16,7 @@ __all__ = [
     "Examples",
     "FitResult",
     "GraphExamples",
+    "KeptDetector",
     "PatchExamples",
     "Reporter",
     "Split",

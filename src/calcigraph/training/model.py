@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from calcigraph.checkpoint import save_model
+from calcigraph.checkpoint import load_model, read_card, save_model
 from calcigraph.config import Config
 from calcigraph.config_toml import to_toml
 from calcigraph.encode import Encoding, encode_candidates
@@ -32,6 +32,31 @@ from calcigraph.training.run_folder import claim_folder, run_key, seconds_so_far
 from calcigraph.training.sampling import split_by_patient
 from calcigraph.training.state import Reporter
 from calcigraph.training.temperature import expected_shares, fit_temperature
+
+
+@dataclass(frozen=True)
+class KeptDetector:
+    """A model whose detector is kept.
+
+    Attributes:
+        config: its settings.
+        networks: `confirm` and `describe` are used.
+        card: what it says of itself, for the card of the new model.
+    """
+
+    config: Config
+    networks: Networks
+    card: str = ""
+
+    @classmethod
+    def load(cls, folder: Path) -> KeptDetector:
+        """Read a model.
+
+        Raises:
+            BadModel: it is damaged.
+        """
+        config, networks, _ = load_model(folder)
+        return cls(config, networks, read_card(folder))
 
 
 @dataclass(frozen=True)
@@ -57,8 +82,7 @@ def train_model(
     config: Config,
     run: Path,
     *,
-    detector: tuple[Config, Networks] | None = None,
-    detector_card: str = "",
+    detector: KeptDetector | None = None,
     start: Networks | None = None,
     candidates: Path | None = None,
     pretraining: Path | None = None,
@@ -72,9 +96,8 @@ def train_model(
             or, where none are, a share of the patients of each class.
         config: settings, recipes and seed.
         run: folder for everything; `run/model` is the result.
-        detector: settings and networks of a model whose detector is kept; without it the data set must have
-            truth tables, on which a detector is trained.
-        detector_card: what that model's card says, for this one's.
+        detector: of another model, which is kept; without it the data set must have truth tables, on which a detector
+            is trained.
         start: networks to train on, in place of fresh ones; they are changed.
         candidates: folder of `detect_dataset`, where several runs share it; by default `run/candidates`.
         pretraining: folder of `pretrain`, where several runs share it; by default `run/pretraining`.
@@ -87,11 +110,11 @@ def train_model(
     """
     cases = [case for case in dataset.cases if case.split != "test"]
     if detector is not None:
-        config = keep_detector(config, detector[0])
+        config = keep_detector(config, detector.config)
     held_out = hold_out(cases, config)
     if detector is None:
         require_truth(dataset, cases, held_out)
-    kept = None if detector is None else detector[1]
+    kept = None if detector is None else detector.networks
     key = run_key(dataset, config, *(networks for networks in (kept, start) if networks is not None))
     with claim_folder(run, dataset, key, settings=to_toml(config)):
         started = time.perf_counter()
@@ -119,7 +142,7 @@ def train_model(
             held_out_scores,
             temperature=temperature,
             minutes=minutes,
-            detector_card=detector_card,
+            detector_card="" if detector is None else detector.card,
         )
         save_model(trained.folder, road.config, networks, temperature=temperature, ranges=ranges, card=card)
     return trained
