@@ -136,7 +136,8 @@ def test_what_names_by_no_shape_has_all_the_evidence(image):
         (
             9,
             2.99,
-            "too little evidence of a lesion: 9 calcifications found, which count as 2.9 of a lesion's; ",
+            "too little evidence of a lesion: 9 calcifications found, which count as 2.9 of a lesion's; "
+            "3 needed to name one",
             "2.9",
         ),
         (9, 3.0, "", "3.0"),
@@ -146,7 +147,7 @@ def test_what_names_by_no_shape_has_all_the_evidence(image):
 )
 def test_evidence_in_words(found, weight, lacks, thin):
     evidence = Evidence(found, weight, 5)
-    assert evidence.lacks == (f"{lacks}3 needed to name one" if lacks.endswith("; ") else lacks)
+    assert evidence.lacks == lacks
     assert (f"which count as {thin} of a lesion's" in evidence.thin) if thin else evidence.thin == ""
 
 

@@ -20,6 +20,7 @@ from calcigraph.metrics import Labels, Scores, constant_answer, scores
 from calcigraph.pipeline import Pipeline
 from calcigraph.prevalence import expect_shares
 from calcigraph.provenance import fingerprint, versions
+from calcigraph.training.card import TEMPERATURE
 from calcigraph.training.run_folder import RUN_FILE, case_stamp, made_of
 from calcigraph.training.temperature import expected_shares, fit_temperature
 
@@ -194,7 +195,7 @@ def _card(card: str, dataset: Dataset, before: float, result: Calibration) -> st
             "",
             SECTION,
             "",
-            f"- Temperature of the distribution's logits, in place of what is said above: {result.temperature:.3f}.",
+            f"{TEMPERATURE}, in place of what is said above: {result.temperature:.3f}.",
             f"- Data set: {dataset.name}. Source: {dataset.source}. It must not have trained the model.",
             f"- {result.after.n} answered images, {result.unanswered} with too little evidence to be answered.",
             f"- Expected calibration error on these images, which chose it, with their class shares: {ece}.",

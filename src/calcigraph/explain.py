@@ -9,7 +9,7 @@ from torch import Tensor
 from torch_geometric.data import Batch
 
 from calcigraph.graph import CalcificationGraph
-from calcigraph.models import DistributionNet, MemberReadout
+from calcigraph.models import DistributionNet, MemberReadout, in_inference
 
 
 def node_saliency(
@@ -31,14 +31,12 @@ def node_saliency(
     Returns:
         (n,) float32 in [0, 1]: 1 at the most important node, all 0 where none speaks for the class.
     """
-    was_training = net.training
-    net.eval()
-    h, batch = _features(net, graph)
-    if isinstance(net.readout, MemberReadout):
-        saliency = _by_weight(net.readout, h, batch, target)
-    else:
-        saliency = _grad_cam(net, h, batch, target)
-    net.train(was_training)
+    with in_inference(net):
+        h, batch = _features(net, graph)
+        if isinstance(net.readout, MemberReadout):
+            saliency = _by_weight(net.readout, h, batch, target)
+        else:
+            saliency = _grad_cam(net, h, batch, target)
     highest = saliency.max() if len(saliency) else 0
     scaled: NDArray[np.float32] = (saliency / highest if highest > 0 else saliency).cpu().numpy()
     return scaled
@@ -51,11 +49,9 @@ def lesion_weights(net: DistributionNet, graph: CalcificationGraph) -> NDArray[n
     """
     if not isinstance(net.readout, MemberReadout):
         return np.ones(len(graph.pos), np.float32)
-    was_training = net.training
-    net.eval()
-    h, _ = _features(net, graph)
-    weights: NDArray[np.float32] = net.readout.weigh(h).detach().cpu().numpy()
-    net.train(was_training)
+    with in_inference(net):
+        h, _ = _features(net, graph)
+        weights: NDArray[np.float32] = net.readout.weigh(h).detach().cpu().numpy()
     return weights
 
 

@@ -63,14 +63,7 @@ def train(
     kept = KeptDetector.load(find_model(detector)) if detector is not None else None
     prepare_folder(out)
     try:
-        trained = train_model(
-            data,
-            settings,
-            out,
-            detector=kept,
-            device=device,
-            reporter=TrainingLines(),
-        )
+        trained = train_model(data, settings, out, detector=kept, device=device, reporter=TrainingLines())
     except KeyboardInterrupt:
         raise Interrupted(f"finished epochs are in {out}; the same command goes on from there") from None
     if trained.held_out is None:

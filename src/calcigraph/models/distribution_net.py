@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 
 import numpy as np
@@ -140,6 +141,17 @@ def _readout(network: NetworkConfig) -> nn.Module:
     )
 
 
+@contextmanager
+def in_inference(net: nn.Module) -> Iterator[None]:
+    """Ask a network in inference mode, without dropout, and leave it in the mode that it had."""
+    was_training = net.training
+    net.eval()
+    try:
+        yield
+    finally:
+        net.train(was_training)
+
+
 def predict_logits(
     net: DistributionNet,
     graphs: Sequence[CalcificationGraph],
@@ -148,12 +160,9 @@ def predict_logits(
     device: str | torch.device = "cpu",
 ) -> NDArray[np.float32]:
     """Ask the network about graphs, in batches: (graphs, 5) float32 logits; no graphs give (0, 5)."""
-    was_training = net.training
-    net.train(False)
     logits = [np.zeros((0, len(DISTRIBUTIONS)), np.float32)]
-    with torch.inference_mode():
+    with in_inference(net), torch.inference_mode():
         for start in range(0, len(graphs), batch):
             held = Batch.from_data_list(list(graphs[start : start + batch])).to(device)
             logits.append(net(held).cpu().numpy())
-    net.train(was_training)
     return np.concatenate(logits)
