@@ -173,6 +173,7 @@ def siemens_view(pipeline: Pipeline, folder: Path) -> Iterator[Row]:
     yield Row(name, 1, "false marks", f"{len(false)}" + (f": {places}" if places else ""))
     likeliest = sorted(prediction.probabilities.items(), key=lambda item: -item[1])[:2]
     answer = ", ".join(f"{distribution} {p:.2f}" for distribution, p in likeliest)
+    answer = answer if prediction.distribution else f"none named; if there is a lesion {answer}"
     yield Row(name, 1, "distribution (*grouped* is expected)", answer)
 
 

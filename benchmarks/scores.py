@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from real_sets import Row, measure_all
 
-from calcigraph.cases import fuse_views
+from calcigraph.cases import any_view, fuse_views
 from calcigraph.config import Config
 from calcigraph.io import read_dataset
 from calcigraph.io.tables import read_table
@@ -28,8 +28,8 @@ from calcigraph.metrics import (
     bootstrap,
     calibration_error,
     constant_answer,
-    fill_unanswered,
-    is_answered,
+    fill_unknown,
+    is_known,
     multiclass_auc,
 )
 from calcigraph.pipeline import Pipeline
@@ -72,10 +72,12 @@ def distribution_table(table: pd.DataFrame, config: Config) -> list[str]:
     labels = np.array([Distribution(name).place for name in table["truth"]])
     given, patients = table[[f"p_{name}" for name in DISTRIBUTIONS]].to_numpy(np.float64), table["patient_id"]
     breasts = (patients + " " + table["side"] + " " + table["truth"]).tolist()
+    named = table["distribution"].notna().to_numpy()
     first, fused = fuse_views(given, breasts)
-    views = bootstrap(labels, given, patients.tolist(), seed=0)
-    both = bootstrap(labels[first], fused, patients.iloc[first].tolist(), seed=0)
-    level = bootstrap(labels, expecting_equally(given, config), patients.tolist(), seed=0)
+    fused_named, of_breasts = any_view(named, breasts), patients.iloc[first].tolist()
+    views = bootstrap(labels, given, named, patients=patients.tolist(), seed=0)
+    both = bootstrap(labels[first], fused, fused_named, patients=of_breasts, seed=0)
+    level = bootstrap(labels, expecting_equally(given, config), named, patients=patients.tolist(), seed=0)
     constant = asdict(constant_answer(labels))
     lines = [
         f"| | one view (n = {len(labels)}) | … expecting all five equally often | CC and MLO fused (n = {len(first)}) "
@@ -85,15 +87,18 @@ def distribution_table(table: pd.DataFrame, config: Config) -> list[str]:
     for key, name in SHOWN.items():
         cells = (interval(views[key]), interval(level[key]), interval(both[key]), f"{constant[key]:.3f}")
         lines.append(f"| {name} | {' | '.join(cells)} |")
-    answered = is_answered(given)
-    alone = bootstrap(labels[answered], given[answered], patients[answered].tolist(), seed=0)["macro_auc"]
+    alone = bootstrap(labels[named], given[named], patients=patients[named].tolist(), seed=0)
+    empty = int((~is_known(given)).sum())
     level_set = len(set(np.bincount(labels, minlength=len(DISTRIBUTIONS)))) == 1
     gained = fusing_gain(labels, given, patients.to_numpy(str), breasts)
     return [
         *lines,
         "",
-        f"{int((~answered).sum())} views got no answer: never right, five equal probabilities to the AUC, no part of",
-        f"the calibration error. The {int(answered.sum())} others alone have a macro AUC of {interval(alone)}.",
+        f"{int((~named).sum())} views are not named (too little evidence), which is never right; AUC and calibration",
+        f"error go by their probabilities. {empty} of them show nothing at all: five equal ones to the AUC, no",
+        "part of the calibration error.",
+        f"The {int(named.sum())} named ones alone have a macro AUC of {interval(alone['macro_auc'])} and a",
+        f"calibration error of {interval(alone['ece'])}.",
         calibration_line(given, config),
         *([EQUALLY_FREQUENT] if level_set else []),
         f"Macro AUC of breasts, views fused, less that of single views, of the same drawn patients: "
@@ -103,12 +108,12 @@ def distribution_table(table: pd.DataFrame, config: Config) -> list[str]:
 
 def calibration_line(given: np.ndarray, config: Config) -> str:
     """Say how honest the best of so many probabilities could seem."""
-    level = expecting_equally(given[is_answered(given)], config)
+    level = expecting_equally(given[is_known(given)], config)
     rng = np.random.default_rng(0)
     ideal = [calibration_error(drawn_by(level, rng), level) for _ in range(1000)]
     low, high = np.quantile(ideal, [0.025, 0.975])
     return (
-        "Were each of their probabilities true (all five expected equally often), their calibration error would be "
+        "Were the probabilities of all views true (all five expected equally often), their calibration error would be "
         f"{np.mean(ideal):.3f} [{low:.3f}, {high:.3f}]."
     )
 
@@ -122,7 +127,7 @@ def drawn_by(probabilities: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def fusing_gain(labels: np.ndarray, given: np.ndarray, patients: np.ndarray, breasts: list[str]) -> Interval:
     """Return how far the macro AUC of fused breasts is above that of single views, the same patients drawn."""
     first, fused = fuse_views(given, breasts)
-    views, fused = fill_unanswered(given, EQUAL), fill_unanswered(fused, EQUAL)
+    views, fused = fill_unknown(given, EQUAL), fill_unknown(fused, EQUAL)
     rng = np.random.default_rng(0)
     names = np.unique(patients)
     of_views, of_breasts = (
@@ -175,7 +180,7 @@ def normal_lines(table: pd.DataFrame) -> list[str]:
         return []
     counts = ", ".join(f"{count} {name}" for name, count in named.value_counts().items())
     return [
-        f"Of {len(named)} views without a lesion {named.notna().sum()} got an answer ({counts or 'none'}).",
+        f"Of {len(named)} views without a lesion {named.notna().sum()} are named ({counts or 'none'}).",
         "",
     ]
 

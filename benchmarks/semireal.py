@@ -117,7 +117,7 @@ def row(name: str, tests: TestSet, probabilities: np.ndarray, *, fused: bool = F
     if fused:
         first, probabilities = fuse_views(probabilities, tests.breasts)
         labels, patients = labels[first], patients[first]
-    held = bootstrap(labels, probabilities, patients.tolist(), seed=0)
+    held = bootstrap(labels, probabilities, patients=patients.tolist(), seed=0)
     cells = [f"{held[n].value:.3f} [{held[n].low:.3f}, {held[n].high:.3f}]" for n in SHOWN]
     return f"| {name} | {len(labels)} | {' | '.join(cells)} |"
 

@@ -98,8 +98,8 @@ def prediction(
     found = table(points, image, saliency=saliency) if len(points) else empty_table(CALCIFICATION_COLUMNS)
     candidates = found[list(CANDIDATE_COLUMNS)]
     probabilities = no_probabilities()
-    if distribution is not None:
-        probabilities = dict.fromkeys(DISTRIBUTIONS, 0.1) | {distribution: 0.6}
+    if len(points):
+        probabilities = dict.fromkeys(DISTRIBUTIONS, 0.1) | {distribution or Distribution.GROUPED: 0.6}
     return Prediction(
         image_id=image.image_id,
         distribution=distribution,

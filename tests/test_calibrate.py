@@ -39,8 +39,20 @@ def test_nothing_but_the_temperature_changes(overconfident, tiny_cohort, tmp_pat
     (p, q) = (model.predict(image) for model in (before, after))
     assert p.calcifications["probability"].equals(q.calcifications["probability"])
     assert max(q.probabilities.values()) < max(p.probabilities.values())
-    assert found.after.ece < found.before.ece and found.after.n + found.unanswered == 12
+    assert found.after.ece < found.before.ece and found.after.n + found.empty == 12
     assert found.failures == {} and not (tmp_path / "logits.jsonl").exists()
+
+
+def test_what_is_not_named_counts_too(overconfident, tiny_cohort, tmp_path):
+    config, networks, _ = load_model(overconfident)
+    strict = replace(config, confirm=replace(config.confirm, at_least=1000))
+    save_model(tmp_path / "strict", strict, networks, temperature=0.01, ranges={}, card="")
+    data = read_dataset(tiny_cohort)
+    one, other = (
+        calibrate_model(model, data, tmp_path / name)
+        for name, model in (("a", overconfident), ("b", tmp_path / "strict"))
+    )
+    assert (one.temperature, one.empty) == (other.temperature, other.empty)
 
 
 def test_classes_weigh_as_training_drew_them(overconfident, tiny_cohort, tmp_path):

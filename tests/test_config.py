@@ -107,6 +107,7 @@ def test_unknown_settings_and_wrong_types(text, words):
         ("candidates", "rule", '"blobs"'),
         ("graph", "edge_labels", '"cm"'),
         ("graph", "neighbours", "0"),
+        ("confirm", "at_least", "0"),
         ("network", "readout", '"mean"'),
         ("network", "output", '"tanh"'),
         ("network", "convolutions", "0"),

@@ -137,7 +137,9 @@ def test_the_tables_are_those_of_the_answers(finished):
             values = [getattr(fold, name) for fold in folds]
             assert row.folds[name].mean == pytest.approx(np.mean(values))
             assert row.folds[name].sd == pytest.approx(np.std(values, ddof=1))
-        pooled = bootstrap(labels(own), probabilities(own), list(own["patient_id"]), seed=3, repeats=20)
+        pooled = bootstrap(
+            labels(own), probabilities(own), patients=list(own["patient_id"]), seed=3, repeats=20
+        )
         assert row.pooled == {name: pooled[name] for name in (*PAPER_METRICS, *OUR_METRICS)}
         assert sum(share.n for share in row.sensitivity.values()) == 12
         hits = sum(share.hits for share in row.sensitivity.values())

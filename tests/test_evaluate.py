@@ -39,6 +39,20 @@ def test_evaluation(trained, tiny_cohort, tmp_path):
     assert (tmp_path / "figures" / "confusion_matrix.png").stat().st_size > 1000
 
 
+def test_what_is_not_named_is_judged_by_its_probabilities(trained, tiny_cohort, tmp_path):
+    pipeline, data = Pipeline.from_pretrained(trained("default")[0] / "model"), read_dataset(tiny_cohort)
+    confirm = replace(pipeline.config.confirm, at_least=1000)
+    strict = replace(pipeline, config=replace(pipeline.config, confirm=confirm))
+    named = evaluate_model(pipeline, data, tmp_path / "named")
+    unnamed = evaluate_model(strict, data, tmp_path / "unnamed")
+    assert unnamed.unnamed == 12 and named.unnamed < 12
+    for before, after in ((named.distribution, unnamed.distribution), (named.breasts, unnamed.breasts)):
+        assert after["accuracy"].value == 0 and after["macro_auc"] == before["macro_auc"]
+        assert after["ece"] == before["ece"]
+    table = pd.read_csv(tmp_path / "unnamed" / "predictions.csv")
+    assert table["distribution"].isna().all() and table["p_grouped"].notna().any()
+
+
 def test_evaluation_goes_on_past_an_unreadable_image_and_keeps_to_the_test_split(
     trained, tiny_cohort, tmp_path
 ):

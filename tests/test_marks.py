@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch_geometric.data import Batch
 
-from calcigraph.cases import fuse_views
+from calcigraph.cases import any_view, fuse_views
 from calcigraph.config import default, paper
 from calcigraph.lexicon import DISTRIBUTIONS, Distribution, View
 from calcigraph.models import build_networks, predict_logits
@@ -122,3 +122,5 @@ def test_fusing_views():
     assert first.tolist() == [0, 2, 3]
     np.testing.assert_allclose(fused[:2], [[0.6, 0.4], [0.2, 0.8]])
     assert np.isnan(fused[2]).all()
+    named = np.array([False, False, True, False])
+    assert any_view(named, ["b", "b", "a", "c"]).tolist() == [False, True, False]

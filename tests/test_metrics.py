@@ -5,12 +5,13 @@ import pytest
 import sklearn.metrics as sk
 
 from calcigraph.metrics import (
+    answers_of,
     binary_auc,
     bootstrap,
     calibration_error,
     confusion_matrix,
     constant_answer,
-    fill_unanswered,
+    fill_unknown,
     multiclass_auc,
     scores,
 )
@@ -84,10 +85,10 @@ def test_calibration_error_by_hand():
     assert calibration_error(y, p) == pytest.approx((4 * 0.2 + 2 * 0.35) / 6)
 
 
-@pytest.mark.parametrize("unanswered", [[3, 8, 9], range(40)])
-def test_no_answer_is_never_right_and_nobodys_false_alarm(unanswered):
+@pytest.mark.parametrize("unknown", [[3, 8, 9], range(40)])
+def test_no_answer_is_never_right_and_nobodys_false_alarm(unknown):
     y, p = answers(40)
-    p[list(unanswered)] = np.nan
+    p[list(unknown)] = np.nan
     hat = np.where(np.isnan(p).any(axis=1), 5, np.nan_to_num(p).argmax(axis=1))
     got, filled = scores(y, p), np.where(np.isnan(p), 0.2, p)
     assert got.accuracy == pytest.approx(np.mean(y == hat))
@@ -96,9 +97,22 @@ def test_no_answer_is_never_right_and_nobodys_false_alarm(unanswered):
     )
     assert got.kappa == pytest.approx(sk.cohen_kappa_score(y, hat))
     assert got.macro_auc == pytest.approx(np.mean([sk.roc_auc_score(y == c, filled[:, c]) for c in range(5)]))
-    assert confusion_matrix(y, hat)[:, 5].sum() == len(unanswered)
+    assert confusion_matrix(y, hat)[:, 5].sum() == len(unknown)
     kept = hat < 5
     assert got.ece == pytest.approx(calibration_error(y[kept], p[kept]), nan_ok=True)
+
+
+def test_what_is_not_named_is_never_right_but_its_probabilities_are_judged():
+    y, p = answers(40)
+    named = np.arange(40) % 4 > 0
+    hat = np.where(named, p.argmax(axis=1), 5)
+    got, everything = scores(y, p, named), scores(y, p)
+    np.testing.assert_array_equal(answers_of(p, named), hat)
+    assert got.accuracy == pytest.approx(np.mean(y == hat)) and got.accuracy < everything.accuracy
+    assert got.kappa == pytest.approx(sk.cohen_kappa_score(y, hat))
+    assert (got.macro_auc, got.auc, got.ece) == (everything.macro_auc, everything.auc, everything.ece)
+    drawn = bootstrap(y, p, named, patients=[str(i) for i in range(40)], seed=0, repeats=10)
+    assert drawn["accuracy"].value == got.accuracy and drawn["ece"].value == got.ece
 
 
 def test_wrong_shapes_and_infinite_numbers_are_refused():
@@ -108,10 +122,10 @@ def test_wrong_shapes_and_infinite_numbers_are_refused():
             scores(labels, probabilities)
 
 
-def test_the_unanswered_get_the_shares():
+def test_the_unknown_get_the_shares():
     _, p = answers(3)
     p[1] = np.nan
-    filled = fill_unanswered(p, np.array([0.1, 0.2, 0.6, 0.05, 0.05]))
+    filled = fill_unknown(p, np.array([0.1, 0.2, 0.6, 0.05, 0.05]))
     np.testing.assert_array_equal(filled[[0, 2]], p[[0, 2]])
     assert filled[1, 2] == 0.6
 
@@ -119,21 +133,21 @@ def test_the_unanswered_get_the_shares():
 def test_the_bootstrap_is_seeded_and_draws_patients():
     y, p = answers(120)
     patients = [f"p{i // 2}" for i in range(120)]
-    one = bootstrap(y, p, patients, seed=1, repeats=100)
-    assert one == bootstrap(y, p, patients, seed=1, repeats=100)
-    assert one != bootstrap(y, p, patients, seed=2, repeats=100)
+    one = bootstrap(y, p, patients=patients, seed=1, repeats=100)
+    assert one == bootstrap(y, p, patients=patients, seed=1, repeats=100)
+    assert one != bootstrap(y, p, patients=patients, seed=2, repeats=100)
     accuracy = one["accuracy"]
     assert accuracy.value == scores(y, p).accuracy
     assert accuracy.low < accuracy.value < accuracy.high
     assert 0.05 < accuracy.high - accuracy.low < 0.35
-    single = bootstrap(y, p, ["same"] * 120, seed=1, repeats=5)["accuracy"]
+    single = bootstrap(y, p, patients=["same"] * 120, seed=1, repeats=5)["accuracy"]
     assert single.low == single.high == single.value
 
 
 def test_draws_without_a_patient_of_some_class_say_nothing_of_means_over_classes():
     """The one patient of class 0 is always named right, all others never: without it a mean would be 0."""
     y, p = np.array([0] + [1] * 30), np.eye(5)[[0] + [2] * 30]
-    got = bootstrap(y, p, [str(i) for i in range(31)], seed=0, repeats=200)
+    got = bootstrap(y, p, patients=[str(i) for i in range(31)], seed=0, repeats=200)
     assert got["balanced_accuracy"].low == got["balanced_accuracy"].value == 0.5
     assert got["accuracy"].low == 0.0
 
@@ -149,7 +163,7 @@ def test_a_judge_of_ones_own_says_which_of_its_numbers_are_means_over_classes():
 
     y, p = np.array([0] + [1] * 30), np.eye(5)[[0] + [1] * 30]
     patients = [str(i) for i in range(31)]
-    got = bootstrap(y, p, patients, seed=0, repeats=200, judge=judge, over_classes=["mean"])
+    got = bootstrap(y, p, patients=patients, seed=0, repeats=200, judge=judge, over_classes=["mean"])
     assert got["mean"].low == got["mean"].high == 1.0
     assert (got["share"].low, got["share"].high) == (0.0, 1.0)
 
@@ -159,6 +173,6 @@ def test_the_interval_of_a_proportion_is_the_binomial_one():
     y = np.zeros(400, int)
     y[0] = 1
     p = np.where(rng.random(400)[:, None] < 0.7, np.eye(5)[0], np.eye(5)[1])
-    got = bootstrap(y, p, [str(i) for i in range(400)], seed=0, repeats=400)["accuracy"]
+    got = bootstrap(y, p, patients=[str(i) for i in range(400)], seed=0, repeats=400)["accuracy"]
     half = 1.96 * np.sqrt(got.value * (1 - got.value) / 400)
     assert got.high - got.low == pytest.approx(2 * half, rel=0.2)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import hand_made
-from calcigraph.lexicon import RESEARCH_USE
+from calcigraph.lexicon import RESEARCH_USE, Distribution
 from calcigraph.records import no_probabilities
 from calcigraph.report import RunFacts, write_report
 from calcigraph.results import (
@@ -80,6 +80,15 @@ def test_any_number_of_images(tmp_path, count):
     assert (tmp_path / "report.html").stat().st_size < 20_000 + count * 12_000
     anchors = [link[1:] for link in shown.links if link.startswith("#")]
     assert set(anchors) <= set(shown.ids)
+
+
+def test_probabilities_are_shown_where_too_little_was_found_to_name_one(tmp_path):
+    named, thin = (
+        write_report(tmp_path, [replace(result(), distribution=distribution)], FACTS).read_text("utf-8")
+        for distribution in (Distribution.GROUPED, None)
+    )
+    assert named.count('title="segmental') == thin.count('title="segmental') == 2
+    assert named.count('class="chosen"') == 2 and 'class="chosen"' not in thin
 
 
 def test_nothing_comes_from_elsewhere_and_nothing_runs(tmp_path):

@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from calcigraph.checkpoint import load_model, read_card
 from calcigraph.config import default
 from calcigraph.config_toml import read_config
+from calcigraph.crossval.deletion import without
 from calcigraph.errors import BadManifest, BadModel
 from calcigraph.io import read_dataset, write_manifest, write_truth
 from calcigraph.lexicon import DISTRIBUTIONS
@@ -20,7 +22,8 @@ from calcigraph.models import build_networks
 from calcigraph.pipeline import Pipeline
 from calcigraph.training import KeptDetector, train_model
 from calcigraph.training.card import detector_lines
-from calcigraph.training.model import hold_out
+from calcigraph.training.model import hold_against, hold_out
+from calcigraph.training.points import draw_views
 from calcigraph.training.run_folder import claim_folder, read_record, run_key
 from inline_pool import InlinePool
 from tiny_training import CONFIGS, WEIGHTS, Heard, Killed
@@ -143,7 +146,7 @@ def without_truth(tiny_cohort, folder):
     return replace(data, name="No truth", folder=folder)
 
 
-def test_views_without_an_answer_are_not_left_out_of_the_held_out_scores(trained, tiny_cohort, tmp_path):
+def test_views_that_are_not_named_are_not_left_out_of_the_held_out_scores(trained, tiny_cohort, tmp_path):
     run, _, _ = trained("default")
     config, networks, _ = load_model(run / "model")
     data = read_dataset(tiny_cohort)
@@ -156,6 +159,26 @@ def test_views_without_an_answer_are_not_left_out_of_the_held_out_scores(trained
     model = train_model(data, strict, tmp_path, detector=KeptDetector(strict, networks), reporter=Heard())
     assert model.held_out.model.n == model.held_out.constant.n == views
     assert f"| n | {views} | {views} |" in (model.folder / "MODEL_CARD.md").read_text()
+
+
+def test_names_do_not_change_the_temperature_nor_what_probabilities_are_worth():
+    torch.manual_seed(0)
+    network = build_networks(default()).distribution
+    graphs = list(draw_views(20, default(), np.random.default_rng(0)))
+    empty = without(graphs[0], np.arange(len(graphs[0].pos)), default().graph)
+    empty.y, empty.member = graphs[0].y, graphs[0].member[:0]
+    (warm, named), (cold, unnamed) = (
+        hold_against(
+            network,
+            [*graphs, empty],
+            replace(default(), confirm=replace(default().confirm, at_least=least)),
+            device="cpu",
+        )
+        for least in (1, 1000)
+    )
+    assert warm == cold and named.model.n == unnamed.model.n == 21
+    assert named.model.accuracy > unnamed.model.accuracy == 0
+    assert (named.model.macro_auc, named.model.ece) == (unnamed.model.macro_auc, unnamed.model.ece)
 
 
 def test_a_run_folder_is_for_one_process_at_a_time(tiny_cohort, tmp_path):

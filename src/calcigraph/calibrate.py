@@ -34,8 +34,8 @@ SECTION = "## Calibration"
 class Calibration:
     """What a calibration finds.
 
-    Scores are of the answered images, expecting the classes as they have them (where the model was trained on classes
-    drawn equally often; else as it gives them).
+    Scores are of the images with a calcification, each named by its likeliest class, expecting the classes as they
+    have them (where the model was trained on classes drawn equally often; else as it gives them).
 
     Attributes:
         folder: the model with its new temperature.
@@ -43,7 +43,7 @@ class Calibration:
         before: scores with the model's own temperature.
         after: scores with the new one, which flatter it a little.
         constant: scores of always answering the most frequent class.
-        unanswered: images with too little evidence to name a distribution.
+        empty: images on which no calcification was found.
         failures: image id → why it could not be read.
     """
 
@@ -52,17 +52,17 @@ class Calibration:
     before: Scores
     after: Scores
     constant: Scores
-    unanswered: int
+    empty: int
     failures: dict[str, str]
 
 
 @dataclass(frozen=True)
 class _Asked:
-    """Logits (n, 5) and labels (n,) of the answered images, how many others there are, and which cannot be read."""
+    """Logits (n, 5) and labels (n,) of images with a calcification, how many have none, and which cannot be read."""
 
     logits: NDArray[np.float32]
     labels: Labels
-    unanswered: int
+    empty: int
     failures: dict[str, str]
 
 
@@ -87,7 +87,7 @@ def calibrate_model(
 
     Raises:
         BadModel: no such model, a damaged one, or `out` holds another run.
-        BadManifest: not two distributions among the images that are answered.
+        BadManifest: not two distributions among the images on which something is found.
     """
     pipeline, card = Pipeline.from_pretrained(model, device=device), read_card(find_model(model))
     _require_two({case.distribution for case in labelled_cases(dataset)}, dataset, "labelled")
@@ -98,12 +98,9 @@ def calibrate_model(
     out.mkdir(parents=True, exist_ok=True)
     kept = KeptLines(out / UNFINISHED)
     asked = _ask_all(pipeline, dataset, kept, report)
-    why = next(
-        iter(asked.failures.values()),
-        "too little evidence of a lesion; `calcigraph predict` says what is missing",
-    )
+    why = next(iter(asked.failures.values()), "no calcification found")
     _require_two(
-        asked.labels.tolist(), dataset, f"on images that were answered (of the others the first: {why})"
+        asked.labels.tolist(), dataset, f"on images with a calcification (of the others the first: {why})"
     )
     result = _fit(pipeline, asked, out / "model")
     save_model(
@@ -149,17 +146,17 @@ def _ask_all(
         except CalcigraphError as error:
             failures[case.image_id] = str(error)
         report(number, len(cases))
-    answered = [case for case in said if said[case]]
+    known = [case for case in said if said[case]]
     return _Asked(
-        np.array([said[case] for case in answered], np.float32),
-        labels_of(answered),
-        len(said) - len(answered),
+        np.array([said[case] for case in known], np.float32),
+        labels_of(known),
+        len(said) - len(known),
         failures,
     )
 
 
 def _ask(pipeline: Pipeline, dataset: Dataset, case: Case) -> list[float]:
-    """Return the logits of an image; nothing where there is too little evidence of a distribution."""
+    """Return the logits of an image; nothing where no calcification was found."""
     logits = pipeline.logits(dataset.read(case))
     return [] if logits is None else list(map(float, logits))
 
@@ -180,7 +177,7 @@ def _fit(pipeline: Pipeline, asked: _Asked, folder: Path) -> Calibration:
         before=judge(pipeline.temperature),
         after=judge(temperature),
         constant=constant_answer(labels),
-        unanswered=asked.unanswered,
+        empty=asked.empty,
         failures=asked.failures,
     )
 
@@ -197,10 +194,10 @@ def _card(card: str, dataset: Dataset, before: float, result: Calibration) -> st
             "",
             f"{TEMPERATURE}, in place of what is said above: {result.temperature:.3f}.",
             f"- Data set: {dataset.name}. Source: {dataset.source}. It must not have trained the model.",
-            f"- {result.after.n} answered images, {result.unanswered} with too little evidence to be answered.",
+            f"- {result.after.n} images with a calcification; on {result.empty} more none was found.",
             f"- Expected calibration error on these images, which chose it, with their class shares: {ece}.",
             f"- Macro AUC {result.after.macro_auc:.3f}, accuracy {result.after.accuracy:.3f} (always the same answer: "
-            f"{result.constant.accuracy:.3f}).",
+            f"{result.constant.accuracy:.3f}), each named by its likeliest class.",
             "",
         ]
     )

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from calcigraph.metrics import is_known
+
 LEAST = 1e-6
 """Probabilities are taken as at least this, so that one view cannot forbid a class."""
 
@@ -17,23 +19,39 @@ def fuse_views(
     """Give every breast one answer: the mean of the logarithms of its views' probabilities, normalised.
 
     Args:
-        probabilities: (n, 5) of the views; rows of NaN, views without an answer, do not count.
+        probabilities: (n, 5) of the views; rows of NaN do not count.
         breasts: of each view, n.
 
     Returns:
-        (m,) the first view of each breast, ascending, and (m, 5) its probabilities, NaN where no view answered.
+        (m,) the first view of each breast, ascending, and (m, 5) its probabilities, NaN where no view has any.
 
     >>> fuse_views(np.array([[0.5, 0.5], [0.8, 0.2], [0.1, 0.9]]), ["a", "a", "b"])[1].round(2).tolist()
     [[0.67, 0.33], [0.1, 0.9]]
     """
-    names, first, breast = np.unique(np.asarray(breasts, dtype=str), return_index=True, return_inverse=True)
-    answered = ~np.isnan(probabilities).any(axis=1)
-    logs = np.zeros((len(names), probabilities.shape[1]))
-    views = np.bincount(breast[answered], minlength=len(names))
-    np.add.at(logs, breast[answered], np.log(np.maximum(probabilities[answered], LEAST)))
+    first, breast = _breasts(breasts)
+    known = is_known(probabilities)
+    logs = np.zeros((len(first), probabilities.shape[1]))
+    views = np.bincount(breast[known], minlength=len(first))
+    np.add.at(logs, breast[known], np.log(np.maximum(probabilities[known], LEAST)))
     means = logs / np.maximum(views, 1)[:, None]
-    fused = np.exp(means - means.max(axis=1, keepdims=True)) if len(names) else logs
+    fused = np.exp(means - means.max(axis=1, keepdims=True)) if len(first) else logs
     fused = fused / fused.sum(axis=1, keepdims=True)
     fused[views == 0] = np.nan
+    return first, fused
+
+
+def any_view(named: NDArray[np.bool_], breasts: Sequence[str]) -> NDArray[np.bool_]:
+    """Tell for every breast, in the order of `fuse_views`, whether one of its views is named, (m,).
+
+    >>> any_view(np.array([False, True, False]), ["a", "a", "b"]).tolist()
+    [True, False]
+    """
+    first, breast = _breasts(breasts)
+    return np.asarray(np.bincount(breast[named], minlength=len(first)) > 0)
+
+
+def _breasts(breasts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """First view of each breast (m,), ascending, and place of each view's breast among them (n,)."""
+    _, first, breast = np.unique(np.asarray(breasts, dtype=str), return_index=True, return_inverse=True)
     order = np.argsort(first)
-    return first[order], fused[order]
+    return first[order], np.argsort(order)[breast]

@@ -97,9 +97,9 @@ class ConfirmConfig:
     """With fewer calcifications there is no distribution (BI-RADS: a group has at least five; see also `evidence`)."""
 
     def __post_init__(self) -> None:
-        require_each(self, COUNT, "members")
+        require_each(self, COUNT, "members", "at_least")
         require_each(self, SHARE, "threshold")
-        require_each(self, NOT_NEGATIVE, "separation_mm", "at_least")
+        require_each(self, NOT_NEGATIVE, "separation_mm")
 
 
 @dataclass(frozen=True)

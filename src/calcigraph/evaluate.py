@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from calcigraph.cases import fuse_views
+from calcigraph.cases import any_view, fuse_views
 from calcigraph.errors import CalcigraphError
 from calcigraph.figures import confusion_matrix, reliability, roc_curves, write_figure
 from calcigraph.froc import Detection, FoundAt, MarkedImage, detection_at, found_at, froc
@@ -25,8 +25,8 @@ from calcigraph.metrics import (
     answers_of,
     bootstrap,
     constant_answer,
-    fill_unanswered,
-    is_answered,
+    fill_unknown,
+    is_known,
 )
 from calcigraph.metrics import confusion_matrix as count_confusions
 from calcigraph.pipeline import Pipeline
@@ -57,7 +57,7 @@ class Evaluation:
         distribution: metrics with bootstrap intervals by patient; None where no label is known.
         breasts: the same for breasts, whose views are fused (`cases.fuse_views`); None where no label is known.
         constant: the same metrics of always answering the most frequent class.
-        unanswered: labelled images in which too little was found to name a distribution; see `metrics.Scores`.
+        unnamed: labelled images with too little evidence to name a distribution; see `metrics.Scores`.
         detection: of the calcifications that the model keeps; None where no truth is known.
         found_at: share found where `COMPARED_AT_PER_CM2` false marks pass; None where no truth is known.
         failures: image id → why it could not be read.
@@ -66,7 +66,7 @@ class Evaluation:
     distribution: dict[str, Interval] | None
     breasts: dict[str, Interval] | None
     constant: Scores | None
-    unanswered: int
+    unnamed: int
     detection: Detection | None
     found_at: FoundAt | None
     failures: dict[str, str]
@@ -109,7 +109,7 @@ def evaluate_model(
         distribution=_score(labelled, seed) if labelled else None,
         breasts=_score_breasts(labelled, seed) if labelled else None,
         constant=constant_answer(_labels(labelled)) if labelled else None,
-        unanswered=sum(one.distribution is None for one in labelled),
+        unnamed=sum(one.distribution is None for one in labelled),
         detection=detection_at(kept, 0.0) if kept else None,
         found_at=_found_at(judged, seed),
         failures=failures,
@@ -140,20 +140,29 @@ def _probabilities(labelled: Sequence[Judged]) -> NDArray[np.float64]:
     return np.array([[one.probabilities[name] for name in DISTRIBUTIONS] for one in labelled])
 
 
+def _named(labelled: Sequence[Judged]) -> NDArray[np.bool_]:
+    return np.array([one.distribution is not None for one in labelled], dtype=bool)
+
+
 def _score(labelled: Sequence[Judged], seed: int) -> dict[str, Interval]:
     patients = [one.case.patient_id for one in labelled]
-    return bootstrap(_labels(labelled), _probabilities(labelled), patients, seed=seed)
+    given = _labels(labelled), _probabilities(labelled), _named(labelled)
+    return bootstrap(*given, patients=patients, seed=seed)
 
 
 def _score_breasts(labelled: Sequence[Judged], seed: int) -> dict[str, Interval]:
-    """Score breasts: views of one patient, side and label are fused; without a side every view is its own."""
+    """Score breasts: views of one patient, side and label are fused; without a side every view is its own.
+
+    A breast is named where one of its views is.
+    """
     breasts = [
         f"{one.case.patient_id} {one.case.laterality or one.case.image_id} {one.case.distribution}"
         for one in labelled
     ]
     first, fused = fuse_views(_probabilities(labelled), breasts)
     patients = [labelled[i].case.patient_id for i in first]
-    return bootstrap(_labels(labelled)[first], fused, patients, seed=seed)
+    named = any_view(_named(labelled), breasts)
+    return bootstrap(_labels(labelled)[first], fused, named, patients=patients, seed=seed)
 
 
 def _table(judged: Sequence[Judged]) -> pd.DataFrame:
@@ -180,7 +189,8 @@ def _source(pipeline: Pipeline, dataset: Dataset, seed: int) -> dict[str, object
         "temperature": pipeline.temperature,
         "prevalence": {"name": config.prevalence, "weight": config.prevalence_weight},
         "dataset": {"name": dataset.name, "source": dataset.source, "images": len(scored_cases(dataset))},
-        "protocol": "every image predicted once; breasts: mean log-probability of their views; "
+        "protocol": "every image predicted once; breasts: mean log-probability of their views, "
+        "named where one of these is; "
         "95 % bootstrap intervals, patients drawn with replacement",
         "seed": seed,
         "versions": versions(),
@@ -200,11 +210,11 @@ def _write(
     if labelled:
         (out / "figures").mkdir(parents=True, exist_ok=True)
         labels, given = _labels(labelled), _probabilities(labelled)
-        counts, answered = count_confusions(labels, answers_of(given)), is_answered(given)
+        counts, known = count_confusions(labels, answers_of(given, _named(labelled))), is_known(given)
         drawn = {
             "confusion_matrix": confusion_matrix(counts, [*DISTRIBUTIONS, "none"]),
-            "roc_curves": roc_curves(labels, fill_unanswered(given, EQUAL), DISTRIBUTIONS),
-            "reliability": reliability(labels[answered], given[answered]),
+            "roc_curves": roc_curves(labels, fill_unknown(given, EQUAL), DISTRIBUTIONS),
+            "reliability": reliability(labels[known], given[known]),
         }
         for name, figure in drawn.items():
             write_figure(out / "figures" / f"{name}.png", figure)

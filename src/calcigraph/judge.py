@@ -25,8 +25,8 @@ class Judged:
 
     Attributes:
         case: the image.
-        distribution: the answer; None where too little was found.
-        probabilities: of the five distributions; NaN without an answer.
+        distribution: the answer; None where there is too little evidence.
+        probabilities: of the five distributions; NaN where no calcification was found.
         calcifications: how many the model keeps.
         kept: these beside the truth; None where no truth is known.
         proposed: all candidates beside the truth, whatever their probability; None where no truth is known.

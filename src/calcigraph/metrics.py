@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Labels = NDArray[np.int64]
 Float = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 CLASSES = len(DISTRIBUTIONS)
 NONE = CLASSES
@@ -32,7 +33,8 @@ OVER_CLASSES = ("balanced_accuracy", "macro_f1", "macro_auc")
 class Scores:
     """Metrics of n answers, all in [0, 1] but κ; NaN where undefined.
 
-    No answer is never right; the AUCs take it for five equal probabilities, and `ece` leaves it out.
+    An example that is not named is never right. AUCs and `ece` judge probabilities, named or not; where there are none,
+    the AUCs take five equal ones, and `ece` leaves the example out.
 
     Attributes:
         n: examples.
@@ -74,13 +76,14 @@ class Interval:
     high: float
 
 
-def scores(y: Labels, probabilities: Float) -> Scores:
+def scores(y: Labels, probabilities: Float, named: Mask | None = None) -> Scores:
     """Judge answers.
 
     Args:
         y: (n,) true classes, n of 1 or more.
-        probabilities: (n, 5), rows summing to 1, the first of equals being the answer; or rows of NaN, which are
-            no answer. (A study answers these with the class shares of its training data: `fill_unanswered`.)
+        probabilities: (n, 5), rows summing to 1, the first of equals being the answer; or rows of NaN, where there are
+            none. (A study answers these with the class shares of its training data: `fill_unknown`.)
+        named: (n,) whether the likeliest class is given as the answer; by default wherever there are probabilities.
 
     Raises:
         ValueError: no rows, other shapes, or probabilities that are infinite.
@@ -88,37 +91,39 @@ def scores(y: Labels, probabilities: Float) -> Scores:
     y, probabilities = np.asarray(y, np.int64), np.asarray(probabilities, np.float64)
     if y.shape != (len(probabilities),) or len(y) == 0 or np.isinf(probabilities).any():
         raise ValueError(f"{y.shape} labels and {probabilities.shape} probabilities, or some infinite")
-    confusion = confusion_matrix(y, answers_of(probabilities))
-    filled, answered = fill_unanswered(probabilities, EQUAL), is_answered(probabilities)
-    hits, support, named = np.diag(confusion), confusion.sum(axis=1), confusion[:, :NONE].sum(axis=0)
-    f1 = _ratio(2 * hits, support + named)
+    confusion = confusion_matrix(y, answers_of(probabilities, named))
+    filled, known = fill_unknown(probabilities, EQUAL), is_known(probabilities)
+    hits, support, answered = np.diag(confusion), confusion.sum(axis=1), confusion[:, :NONE].sum(axis=0)
+    f1 = _ratio(2 * hits, support + answered)
     present, share = support > 0, support / len(y)
     return Scores(
         n=len(y),
-        precision=float(share @ _ratio(hits, named)),
+        precision=float(share @ _ratio(hits, answered)),
         sensitivity=float(share @ _ratio(hits, support)),
-        specificity=_specificity(hits, support, named),
+        specificity=_specificity(hits, support, answered),
         f1=float(share @ f1),
         accuracy=float(hits.sum() / len(y)),
         auc=multiclass_auc(y, filled, average="weighted"),
         balanced_accuracy=float((hits[present] / support[present]).mean()),
         macro_f1=float(f1[present].mean()),
         macro_auc=multiclass_auc(y, filled, average="macro"),
-        kappa=_kappa(hits, support, named),
-        ece=calibration_error(y[answered], probabilities[answered]),
+        kappa=_kappa(hits, support, answered),
+        ece=calibration_error(y[known], probabilities[known]),
         classes_absent=int((~present).sum()),
     )
 
 
-def is_answered(probabilities: Float) -> NDArray[np.bool_]:
-    """Which rows (n, 5) are an answer: those without NaN."""
+def is_known(probabilities: Float) -> Mask:
+    """Which rows (n, 5) are probabilities: those without NaN, (n,)."""
     return np.asarray(~np.isnan(probabilities).any(axis=1))
 
 
-def answers_of(probabilities: Float) -> Labels:
-    """Likeliest class of each row (n, 5), the first of equals; `NONE` for a row of NaN."""
+def answers_of(probabilities: Float, named: Mask | None = None) -> Labels:
+    """Likeliest class of each row (n, 5), the first of equals; `NONE` for a row of NaN, or where not `named` (n,)."""
     answers = np.nan_to_num(probabilities).argmax(axis=1)
-    answers[~is_answered(probabilities)] = NONE
+    answers[~is_known(probabilities)] = NONE
+    if named is not None:
+        answers[~named] = NONE
     return answers
 
 
@@ -155,7 +160,7 @@ def multiclass_auc(y: Labels, probabilities: NDArray[np.floating], *, average: s
 
 
 def calibration_error(y: Labels, probabilities: Float) -> float:
-    """Expected calibration error (Guo et al. 2017, equation 3) of the likeliest class; NaN without an answer."""
+    """Expected calibration error (Guo et al. 2017, equation 3) of the likeliest class; NaN without any example."""
     if not len(y):
         return float("nan")
     confidence = probabilities.max(axis=1)
@@ -175,27 +180,26 @@ def constant_answer(y: Labels) -> Scores:
     return scores(y, np.tile(class_shares(y), (len(y), 1)))
 
 
-def fill_unanswered(probabilities: Float, shares: Float) -> Float:
-    """Replace rows of NaN, images without an answer, by class shares (5,)."""
-    return np.where(is_answered(probabilities)[:, None], probabilities, shares)
+def fill_unknown(probabilities: Float, shares: Float) -> Float:
+    """Replace rows of NaN by class shares (5,)."""
+    return np.where(is_known(probabilities)[:, None], probabilities, shares)
 
 
 def bootstrap(
     y: Labels,
-    probabilities: Float,
+    *given: NDArray[Any],
     patients: Sequence[str],
-    *,
     seed: int,
     repeats: int = 1000,
     level: float = 0.95,
-    judge: Callable[[Labels, Float], DataclassInstance] = scores,
+    judge: Callable[..., DataclassInstance] = scores,
     over_classes: Collection[str] = OVER_CLASSES,
 ) -> dict[str, Interval]:
     """Give every metric a percentile interval, by drawing patients with replacement.
 
     Args:
         y: (n,) true classes.
-        probabilities: (n, 5).
+        given: what else `judge` takes, each of n rows; for `scores` probabilities (n, 5) and, if need be, `named` (n,).
         patients: of each example; a patient's examples are drawn together.
         seed: of the draws.
         repeats: draws.
@@ -213,10 +217,10 @@ def bootstrap(
     drawn, whole, classes = [], [], len(np.unique(y))
     for _ in range(repeats):
         rows = np.concatenate([members[each] for each in rng.integers(len(members), size=len(members))])
-        drawn.append(list(asdict(judge(y[rows], probabilities[rows])).values()))
+        drawn.append(list(asdict(judge(y[rows], *(each[rows] for each in given))).values()))
         whole.append(len(np.unique(y[rows])) == classes)
     tails = [(1 - level) / 2, (1 + level) / 2]
-    values = asdict(judge(y, probabilities))
+    values = asdict(judge(y, *given))
     table = pd.DataFrame(drawn, columns=list(values), dtype=np.float64)
     table.loc[~np.array(whole, dtype=bool), list(over_classes)] = np.nan
     return {
@@ -238,15 +242,15 @@ def _ratio(part: Labels, whole: Labels) -> Float:
     return np.divide(part, whole, out=np.zeros(len(whole)), where=whole > 0)
 
 
-def _specificity(hits: Labels, support: Labels, named: Labels) -> float:
-    negatives, false = support.sum() - support, named - hits
+def _specificity(hits: Labels, support: Labels, answered: Labels) -> float:
+    negatives, false = support.sum() - support, answered - hits
     some = negatives > 0
     return float((1 - false[some] / negatives[some]).mean())
 
 
-def _kappa(hits: Labels, support: Labels, named: Labels) -> float:
+def _kappa(hits: Labels, support: Labels, answered: Labels) -> float:
     n = support.sum()
-    by_chance = float(support @ named / n**2)
+    by_chance = float(support @ answered / n**2)
     if by_chance == 1.0:
         return float("nan")
     return float((hits.sum() / n - by_chance) / (1 - by_chance))

@@ -77,14 +77,14 @@ class Pipeline:
         """Find the calcifications of one view, name their distribution and say which of them decided it.
 
         Without enough calcifications (`config.confirm.at_least`) and a lesion among them (`evidence.LEAST_SHARE`)
-        there is no distribution, and a warning.
+        there is no distribution, and a warning; probabilities are given wherever there is a calcification.
         """
         encoding = encode(mammogram, self.config, self.networks, device=self.device)
         started = time.perf_counter()
-        evidence = self._weigh(encoding)
-        enough = not evidence.lacks
-        probabilities = self._name(encoding) if enough else no_probabilities()
-        named = max(probabilities, key=lambda name: probabilities[name]) if enough else None
+        network, needed = self.networks.distribution, self.config.confirm.at_least
+        evidence = Evidence.of(network, encoding.graph, needed=needed)
+        probabilities = self._ask(encoding)
+        named = None if evidence.lacks else max(probabilities, key=lambda name: probabilities[name])
         classified = time.perf_counter()
         saliency = self._explain(encoding, named)
         return Prediction(
@@ -103,20 +103,21 @@ class Pipeline:
     def logits(self, mammogram: Mammogram) -> NDArray[np.float32] | None:
         """Return what the graph network says of one view, (5,), before temperature and prevalence.
 
-        None where `predict` names no distribution.
+        None where no calcification was found.
         """
-        encoding = encode(mammogram, self.config, self.networks, device=self.device)
-        return None if self._weigh(encoding).lacks else self._ask(encoding)[0]
+        return self._logits(encode(mammogram, self.config, self.networks, device=self.device))
 
-    def _weigh(self, encoding: Encoding) -> Evidence:
-        return Evidence.of(self.networks.distribution, encoding.graph, needed=self.config.confirm.at_least)
+    def _logits(self, encoding: Encoding) -> NDArray[np.float32] | None:
+        if not len(encoding.calcifications):
+            return None
+        return predict_logits(self.networks.distribution, [encoding.graph], device=self.device)[0]
 
-    def _ask(self, encoding: Encoding) -> NDArray[np.float32]:
-        return predict_logits(self.networks.distribution, [encoding.graph], device=self.device)
-
-    def _name(self, encoding: Encoding) -> dict[Distribution, float]:
-        network, logits = self.networks.distribution, torch.as_tensor(self._ask(encoding))
-        probabilities = network.probabilities(logits, temperature=self.temperature)[0].tolist()
+    def _ask(self, encoding: Encoding) -> dict[Distribution, float]:
+        logits = self._logits(encoding)
+        if logits is None:
+            return no_probabilities()
+        network, each = self.networks.distribution, torch.as_tensor(logits)[None]
+        probabilities = network.probabilities(each, temperature=self.temperature)[0].tolist()
         return expect(
             dict(zip(DISTRIBUTIONS, probabilities, strict=True)),
             prevalence=self.config.prevalence,

@@ -143,7 +143,8 @@ class Prediction:
 
     Attributes:
         distribution: the descriptor, or None where there is too little evidence of one (`evidence`).
-        probabilities: of the five distributions, summing to 1; NaN where `distribution` is None.
+        probabilities: of the five distributions if there is a lesion, summing to 1, also where there is too little
+            evidence to name one; NaN where no calcification was found.
         calcifications: table with `CALCIFICATION_COLUMNS`, those kept as nodes, each in the middle of its object.
         candidates: table with `CANDIDATE_COLUMNS`, all of them.
         edge_index: (2, edges) int64, rows of `calcifications` (neighbour, node).
@@ -169,5 +170,5 @@ def empty_table(columns: tuple[str, ...]) -> pd.DataFrame:
 
 
 def no_probabilities() -> dict[Distribution, float]:
-    """Five NaN: the answer where there is too little evidence."""
+    """Five NaN: what is said where nothing was found."""
     return dict.fromkeys(DISTRIBUTIONS, float("nan"))

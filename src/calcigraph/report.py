@@ -140,7 +140,8 @@ def _section(folder: Path, number: int, result: ImageResult) -> _Section:
 
 
 def _bars(result: ImageResult) -> tuple[_Bar, ...]:
-    if result.distribution is None:
+    """A bar for each probability, named or not; none where nothing was found or reading failed."""
+    if any(math.isnan(value) for value in result.probabilities.values()):
         return ()
     values = [(distribution, result.probabilities[distribution]) for distribution in DISTRIBUTIONS]
     return tuple(

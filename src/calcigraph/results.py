@@ -59,7 +59,8 @@ class ImageResult:
         path: where the image was read from.
         status: "ok" or "failed".
         distribution: None where there is too little evidence of one, or where it failed.
-        probabilities: of the five distributions; NaN where there are none.
+        probabilities: of the five distributions if there is a lesion; NaN where no calcification was found, or where
+            it failed.
         error: why it failed, one line.
         transforms: what reading did to the pixels, in order.
         spacing_mm: (row, col) pixel pitch; None where it failed.

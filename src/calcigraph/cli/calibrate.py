@@ -51,7 +51,7 @@ def calibrate(
         raise Interrupted(f"what was asked is kept in {out}; the same command goes on from there") from None
     for image_id, why in done.failures.items():
         print(f"{image_id}: failed: {why}")
-    print(f"{count(done.after.n, 'image')}, {done.unanswered} more with too little evidence to be answered")
+    print(f"{count(done.after.n, 'image')} with a calcification; on {done.empty} more none was found")
     print(f"temperature {done.temperature:.3f}")
     print(
         f"expected calibration error {done.before.ece:.3f} before, {done.after.ece:.3f} after (on the images that "

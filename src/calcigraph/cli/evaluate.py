@@ -80,7 +80,7 @@ def _show(result: Evaluation) -> None:
         print(f"{image_id}: failed: {why}")
     if result.distribution is not None and result.constant is not None:
         number = int(result.distribution["n"].value)
-        print(f"distribution, {count(number, 'image')} ({result.unanswered} without an answer):")
+        print(f"distribution, {count(number, 'image')} ({result.unnamed} not named):")
         for name in SHOWN:
             at, constant = result.distribution[name], getattr(result.constant, name)
             print(

@@ -18,7 +18,7 @@ from calcigraph.errors import BadModel
 from calcigraph.io import Case, Dataset, labels_of
 from calcigraph.io.tables import read_table, write_table
 from calcigraph.lexicon import DISTRIBUTIONS
-from calcigraph.metrics import class_shares, fill_unanswered, is_answered
+from calcigraph.metrics import class_shares, fill_unknown, is_known
 from calcigraph.prevalence import expect_shares
 from calcigraph.provenance import fingerprint
 from calcigraph.training import EpochReport, Reporter, Workers
@@ -127,7 +127,7 @@ class Bench:
         They count as answered with the class shares of the training data.
         """
         cases = self.labelled("test")
-        filled = fill_unanswered(probabilities, self.shares())
+        filled = fill_unknown(probabilities, self.shares())
         table = pd.DataFrame(
             {
                 "image_id": [case.image_id for case in cases],
@@ -136,7 +136,7 @@ class Bench:
                 "model": model,
                 "truth": [str(case.distribution) for case in cases],
                 "distribution": [str(DISTRIBUTIONS[k]) for k in filled.argmax(axis=1)],
-                "answered": is_answered(probabilities).astype(int),
+                "answered": is_known(probabilities).astype(int),
             }
         )
         table[list(PROBABILITIES)] = filled

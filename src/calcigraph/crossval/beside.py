@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from calcigraph.checkpoint import CONFIG_FILE
@@ -131,8 +130,8 @@ def _compare(tables: Sequence[pd.DataFrame], options: StudyOptions) -> dict[str,
     """Judge answers to the same images: of this study, of the other, and of `default`."""
     return bootstrap(
         labels(tables[0]),
-        np.hstack([probabilities(table) for table in tables]),
-        list(tables[0]["patient_id"]),
+        *map(probabilities, tables),
+        patients=list(tables[0]["patient_id"]),
         seed=options.seed,
         repeats=options.bootstraps,
         judge=_areas,
@@ -140,7 +139,6 @@ def _compare(tables: Sequence[pd.DataFrame], options: StudyOptions) -> dict[str,
     )
 
 
-def _areas(y: Labels, side_by_side: Float) -> _Areas:
-    parts = np.split(side_by_side, 3, axis=1)
-    here, there, default = (multiclass_auc(y, part, average="macro") for part in parts)
+def _areas(y: Labels, *tables: Float) -> _Areas:
+    here, there, default = (multiclass_auc(y, table, average="macro") for table in tables)
     return _Areas(here, there, there - here, default, default - there)

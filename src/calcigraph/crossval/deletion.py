@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from calcigraph.config import GraphConfig
-from calcigraph.crossval.saliency import Named
+from calcigraph.crossval.saliency import Shown
 from calcigraph.explain import node_saliency
 from calcigraph.graph import CalcificationGraph, assemble, frame_of
 from calcigraph.models import DistributionNet, predict_logits
@@ -24,7 +24,7 @@ COLUMNS = ("image_id", "patient_id", "share", "salient", "random")
 
 def deletion_table(
     net: DistributionNet,
-    named: Sequence[Named],
+    shown: Sequence[Shown],
     *,
     temperature: float,
     config: GraphConfig,
@@ -35,18 +35,18 @@ def deletion_table(
 
     Args:
         net: the graph network.
-        named: images whose distribution was named, with the answers.
+        shown: images on which a calcification was found, with the answers.
         temperature: by which logits are divided.
         config: with which the graphs were built.
         orders: random orders that are averaged.
         seed: of these orders.
 
     Returns:
-        A row for each image and share: the network's probability of the distribution that was named, with that share
+        A row for each image and share: the network's probability of the likeliest distribution, with that share
         of the nodes removed, `salient` and `random`. A share removes the floor of its nodes.
     """
     rows = []
-    for number, (case, encoding, answer) in enumerate(named):
+    for number, (case, encoding, answer) in enumerate(shown):
         rng = np.random.default_rng((seed, number))
         target = int(answer.argmax())
         salient, random = _curves(net, encoding.graph, target, temperature, config, orders, rng)

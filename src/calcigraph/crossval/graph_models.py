@@ -17,7 +17,7 @@ from calcigraph.crossval.saliency import write_nodes
 from calcigraph.encode import Encoding
 from calcigraph.io import Case
 from calcigraph.io.tables import write_table
-from calcigraph.metrics import is_answered
+from calcigraph.metrics import is_known
 from calcigraph.models import Networks, predict_logits
 from calcigraph.provenance import fingerprint
 from calcigraph.training import train_model
@@ -67,13 +67,12 @@ class FoldModel:
         )
 
     def answer(self, encodings: Sequence[Encoding], *, device: str = "cpu") -> Float:
-        """Probabilities (n, 5); NaN where too little was found to name a distribution."""
+        """Probabilities (n, 5), also where `predict` would name none; NaN where nothing was found."""
         network = self.networks.distribution
         logits = predict_logits(network, [each.graph for each in encodings], device=device)
         probabilities = network.probabilities(torch.as_tensor(logits), temperature=self.temperature)
         answers: Float = probabilities.numpy().astype(np.float64)
-        few = np.array([len(e.calcifications) < self.config.confirm.at_least for e in encodings], np.bool_)
-        answers[few] = np.nan
+        answers[[not len(each.calcifications) for each in encodings]] = np.nan
         return answers
 
 
@@ -151,12 +150,12 @@ def answer_by_graph(bench: Bench, name: str, *, recipe_of: Callable[[StudyOption
     encodings = model.encode(bench, cases, name)
     answers = bench.expect(model.answer(encodings, device=bench.device), _shift(config))
     net = model.networks.distribution
-    rows = zip(cases, encodings, answers, is_answered(answers), strict=True)
-    named = [(case, encoding, answer) for case, encoding, answer, known in rows if known]
-    write_nodes(bench, name, net, named)
+    rows = zip(cases, encodings, answers, is_known(answers), strict=True)
+    shown = [(case, encoding, answer) for case, encoding, answer, known in rows if known]
+    write_nodes(bench, name, net, shown)
     table = deletion_table(
         net,
-        named,
+        shown,
         temperature=model.temperature,
         config=model.config.graph,
         orders=bench.options.random_deletions,

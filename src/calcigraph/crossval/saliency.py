@@ -21,8 +21,8 @@ from calcigraph.records import POSITION_COLUMNS, FloatImage
 NODES = "saliency.csv"
 MAPS = "grad_cam.npy"
 
-Named = tuple[Case, Encoding, Float]
-"""An image whose distribution was named, as the graph network sees it, and the answer (5,)."""
+Shown = tuple[Case, Encoding, Float]
+"""An image on which a calcification was found, as the graph network sees it, and the answer (5,)."""
 
 
 def middle_of(images: Mapping[str, float]) -> str | None:
@@ -31,23 +31,23 @@ def middle_of(images: Mapping[str, float]) -> str | None:
     return order[(len(order) - 1) // 2] if order else None
 
 
-def middle_of_each_class(named: Sequence[Named]) -> list[Named]:
+def middle_of_each_class(shown: Sequence[Shown]) -> list[Shown]:
     """Return of each class the image whose true class got the median probability, so neither best nor worst."""
     chosen = {
-        middle_of({c.image_id: p[name.place] for c, _, p in named if c.distribution is name})
+        middle_of({c.image_id: p[name.place] for c, _, p in shown if c.distribution is name})
         for name in DISTRIBUTIONS
     }
-    return [each for each in named if each[0].image_id in chosen]
+    return [each for each in shown if each[0].image_id in chosen]
 
 
-def write_nodes(bench: Bench, name: str, net: DistributionNet, named: Sequence[Named]) -> None:
+def write_nodes(bench: Bench, name: str, net: DistributionNet, shown: Sequence[Shown]) -> None:
     """Write the middle image of each class: a row for each calcification with its saliency for the true class."""
     tables = [
         encoding.calcifications[list(POSITION_COLUMNS)].assign(
             image_id=case.image_id,
             saliency=node_saliency(net, encoding.graph, target=case.distribution.place),
         )
-        for case, encoding, _ in middle_of_each_class(named)
+        for case, encoding, _ in middle_of_each_class(shown)
         if case.distribution is not None
     ]
     empty = pd.DataFrame(columns=[*POSITION_COLUMNS, "image_id", "saliency"])

@@ -48,8 +48,8 @@ class Row:
         folds: metric → mean and deviation over the folds.
         pooled: the same metrics → value over all out-of-fold answers, with a bootstrap interval by patient.
         sensitivity: class → how many of its images were named right.
-        unanswered: images in which too little was found to answer; they count as answered with the class shares
-            of the training data.
+        unanswered: images in which nothing was found, or for the rule of thumb too little; they count as answered
+            with the class shares of the training data.
     """
 
     model: str
@@ -121,7 +121,7 @@ def make_row(model: str, answers: pd.DataFrame, *, bootstraps: int, seed: int) -
     """
     y, p = labels(answers), probabilities(answers)
     right = p.argmax(axis=1) == y
-    pooled = bootstrap(y, p, list(answers["patient_id"]), seed=seed, repeats=bootstraps)
+    pooled = bootstrap(y, p, patients=list(answers["patient_id"]), seed=seed, repeats=bootstraps)
     return Row(
         model=model,
         title=CONTESTANTS[model].title,

@@ -94,7 +94,7 @@ def reliability(truth: ArrayLike, probabilities: ArrayLike, *, bins: int = 10) -
 
     Args:
         truth: (n,) index of the true class.
-        probabilities: (n, classes), all answered.
+        probabilities: (n, classes), all known.
         bins: equal parts of [0, 1], as in `metrics.calibration_error`; empty ones are left out.
     """
     scores = np.asarray(probabilities, dtype=np.float64)

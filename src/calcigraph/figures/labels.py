@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -10,7 +11,7 @@ from matplotlib.font_manager import findfont, get_font
 from matplotlib.patheffects import withStroke
 
 from calcigraph.figures.panel import scale_bar_mm
-from calcigraph.lexicon import DISTRIBUTIONS, RESEARCH_USE
+from calcigraph.lexicon import RESEARCH_USE
 from calcigraph.records import Mammogram, Prediction
 
 INK, FAINT = "#f2f4f7", "#aab2bd"
@@ -51,12 +52,12 @@ def _caption_lines(mammogram: Mammogram, prediction: Prediction) -> tuple[str, s
     count = len(prediction.calcifications)
     kept = f"{count:,} calcification{'' if count == 1 else 's'}"
     answer = "no distribution: too little evidence"
-    others = ""
+    others = "  ".join(f"{d} {p:.2f}" for d, p in prediction.probabilities.items() if not math.isnan(p))
     if prediction.distribution is not None:
-        answer = (
-            f"{prediction.distribution} (probability {prediction.probabilities[prediction.distribution]:.2f})"
-        )
-        others = "  ".join(f"{d} {prediction.probabilities[d]:.2f}" for d in DISTRIBUTIONS)
+        probability = prediction.probabilities[prediction.distribution]
+        answer = f"{prediction.distribution} (probability {probability:.2f})"
+    elif others:
+        others = f"if there is a lesion: {others}"
     seen = " ".join(str(part) for part in (mammogram.laterality, mammogram.view) if part)
     pitch = " × ".join(f"{side:.3g}" for side in dict.fromkeys(mammogram.spacing_mm))
     facts = "  ·  ".join(

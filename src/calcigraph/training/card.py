@@ -20,7 +20,7 @@ TEMPERATURE = "- Temperature of the distribution's logits"
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Scores on the patients who were held out; views with too few calcifications are not answered, never right.
+    """Scores on the patients who were held out; views that are not named are never right.
 
     Attributes:
         model: what the model reaches.
@@ -75,6 +75,7 @@ def write_card(
             "- Pixel pitches outside of 0.05 to 0.2 mm are not what the shipped simulator shows.",
             f"- Under {needed} calcifications `predict` names no distribution; nor where a network that names by the",
             f"  lesion's shape gives them all together a weight of less than {LEAST_SHARE * needed:g} in it.",
+            "- Probabilities are for the case that there is a lesion, and are given from one calcification on.",
             "",
         ]
     )
@@ -105,8 +106,8 @@ def _held_out(held_out: HeldOut | None, *, balanced: bool) -> list[str]:
     return [
         "They chose the epoch, the threshold and the temperature, so these numbers flatter the model. They are for",
         f"{shares}; `predict` expects them as often as `prevalence` in `config.toml` says.",
-        "Precision, sensitivity, F1 and AUC are weighted by the classes' numbers of images. Views with too few",
-        "calcifications to be answered count as wrong.",
+        "Precision, sensitivity, F1 and AUC are weighted by the classes' numbers of images. Views with too little",
+        "evidence to be named count as wrong; AUC and calibration error go by their probabilities.",
         "",
         "| metric | value | always the same answer |",
         "|---|---|---|",

@@ -16,6 +16,7 @@ from calcigraph.config import Config
 from calcigraph.config_toml import to_toml
 from calcigraph.encode import Encoding, encode_candidates
 from calcigraph.errors import BadManifest
+from calcigraph.evidence import Evidence
 from calcigraph.familiar import Ranges, ranges_of, statistics
 from calcigraph.graph import CalcificationGraph
 from calcigraph.io import Case, Dataset, labels_of
@@ -217,19 +218,19 @@ def _train_distribution(
 ) -> tuple[float, HeldOut | None]:
     """Train the graph network in place; return its temperature and its scores on the held-out patients.
 
-    Graphs with fewer calcifications than a distribution needs neither train nor judge: `predict` names none for them.
+    A single calcification is enough to train and to judge, as `predict` gives probabilities from one on.
     """
-    config, needed = road.config, road.config.confirm.at_least
+    config = road.config
     labelled = [
         (graph, case.patient_id)
         for graph, case in zip(graphs, road.cases, strict=True)
         if case.distribution is not None
     ]
-    usable = [(graph, patient) for graph, patient in labelled if len(graph.pos) >= needed]
+    usable = [(graph, patient) for graph, patient in labelled if len(graph.pos)]
     if not any(patient not in road.held_out for _, patient in usable):
         raise BadManifest(
-            "no image with a distribution and enough calcifications",
-            allowed=f"images with one of {', '.join(DISTRIBUTIONS)} and {needed} found calcifications",
+            "no image with a distribution and a calcification that is found",
+            allowed=f"images with one of {', '.join(DISTRIBUTIONS)} and a found calcification",
             do="fill the distribution column of manifest.csv, or train the detector longer",
         )
     pretrain(
@@ -258,16 +259,18 @@ def _train_distribution(
 def hold_against(
     network: DistributionNet, graphs: Sequence[CalcificationGraph], config: Config, *, device: str
 ) -> tuple[float, HeldOut | None]:
-    """Return the temperature of a graph network and its scores, by labelled graphs of held-out patients."""
-    judges = [graph for graph in graphs if len(graph.pos) >= config.confirm.at_least]
-    if not judges:
+    """Return the temperature of a graph network and its scores, by labelled graphs of held-out patients.
+
+    As by `predict`, those with little evidence are not named, and those without a calcification have no probabilities.
+    """
+    if not graphs:
         return 1.0, None
-    logits = predict_logits(network, judges, device=device)
-    labels = classes_of(judges)
-    shares = expected_shares(labels, balanced=config.graph_training.balance_classes)
-    temperature = fit_temperature(network, logits, labels, shares=shares)
+    labels, found = classes_of(graphs), np.array([len(graph.pos) > 0 for graph in graphs])
+    logits = predict_logits(network, graphs, device=device)
+    shares = expected_shares(labels[found], balanced=config.graph_training.balance_classes)
+    temperature = fit_temperature(network, logits[found], labels[found], shares=shares)
     answers = network.probabilities(torch.as_tensor(logits), temperature=temperature).numpy()
-    silent = [graph for graph in graphs if len(graph.pos) < config.confirm.at_least]
-    labels = np.concatenate([labels, classes_of(silent)])
-    answers = np.concatenate([answers, np.full((len(silent), answers.shape[1]), np.nan)])
-    return temperature, HeldOut(scores(labels, answers), constant_answer(labels))
+    answers[~found] = np.nan
+    needed = config.confirm.at_least
+    named = np.array([not Evidence.of(network, graph, needed=needed).lacks for graph in graphs])
+    return temperature, HeldOut(scores(labels, answers, named), constant_answer(labels))
