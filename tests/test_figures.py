@@ -100,6 +100,14 @@ def test_magnified_panel_shows_the_cluster_and_rings_leave_it_visible():
     assert panel[round(ring[0]), round(ring[1])].min() > 150, "the calcification inside of its ring is hidden"
 
 
+def test_a_line_that_is_too_long_for_the_figure_is_cut():
+    image = hand_made.mammogram(rows=60, cols=40)
+    figure = figures.overlay(image, hand_made.prediction(image, warnings=("breast: " + "much to say " * 30,)))
+    (line,) = [text for text in figure.texts if "much to say" in text.get_text()]
+    assert line.get_text().endswith("…")
+    assert line.get_window_extent().x1 < figure.bbox.x1
+
+
 def test_whole_image_is_shown_alone_when_there_is_nothing_to_magnify():
     image = hand_made.mammogram(rows=3000, cols=2200, spacing_mm=0.085)
     nothing = hand_made.prediction(image, np.empty((0, 2)), distribution=None)

@@ -39,12 +39,15 @@ def draw_scale_bar(axes: Axes, width_mm: float) -> None:
 def draw_caption(
     figure: Figure, mammogram: Mammogram, prediction: Prediction, *, dpi: int, margin_px: int
 ) -> None:
-    """Write the answer, the facts and what to beware of above, the notice below."""
-    height_px = figure.get_figheight() * dpi
-    left = margin_px / (figure.get_figwidth() * dpi)
+    """Write the answer, the facts and what to beware of above, each cut to one line, the notice below."""
+    height_px, width_px = figure.get_figheight() * dpi, figure.get_figwidth() * dpi
+    left = margin_px / width_px
     lines = zip((14, 56, 88, 120), (23, 15, 15, 15), _caption_lines(mammogram, prediction), strict=True)
     for top_px, points, line in lines:
-        figure.text(left, 1 - top_px / height_px, line, va="top", **text_style(points))
+        written = figure.text(left, 1 - top_px / height_px, line, va="top", **text_style(points))
+        kept = (width_px - 2 * margin_px) / max(written.get_window_extent().width, 1)
+        if kept < 1:
+            written.set_text(f"{line[: int(kept * len(line)) - 2].rstrip()}…")
     figure.text(left, 12 / height_px, RESEARCH_USE, va="bottom", **{**text_style(14), "color": FAINT})
 
 
