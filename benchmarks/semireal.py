@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from calcigraph.config import Config, PretrainingConfig, default, paper
 from calcigraph.graph import CalcificationGraph
 from calcigraph.lexicon import DISTRIBUTIONS, Distribution
 from calcigraph.metrics import bootstrap, scores
-from calcigraph.models import DistributionNet, build_networks, predict_logits
+from calcigraph.models import DistributionNet, build_networks, predict_probabilities
 from calcigraph.simulate import PlannedCase, plan_outlined, read_outlines
 from calcigraph.simulate.marks import DetectorTraits, MarkedView, mark_view
 from calcigraph.simulate.outlined import simulate_outlined
@@ -107,11 +106,6 @@ def trained(config: Config, views: list[CalcificationGraph], seed: int, run: Pat
     return net
 
 
-def ask(net: DistributionNet, graphs: Sequence[CalcificationGraph]) -> np.ndarray:
-    logits = torch.as_tensor(predict_logits(net, graphs))
-    return net.probabilities(logits).numpy().astype(np.float64)
-
-
 def row(name: str, tests: TestSet, probabilities: np.ndarray, *, fused: bool = False) -> str:
     labels, patients = np.array([int(graph.y) for graph in tests.graphs]), np.array(tests.patients)
     if fused:
@@ -149,7 +143,7 @@ def table(preset: str, sets: dict[str, TestSet]) -> tuple[list[str], dict[str, n
     for seed in SEEDS:
         net = trained(config, views, seed, OUT / preset / f"seed{seed}")
         for name, tests in sets.items():
-            answers[name].append(ask(net, tests.graphs))
+            answers[name].append(predict_probabilities(net, tests.graphs))
             print(preset, seed, row(name, tests, answers[name][-1]), flush=True)
     lines, agreed = [], {}
     for name, tests in sets.items():

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from calcigraph.checkpoint import find_model, load_model, load_ranges
@@ -17,9 +16,9 @@ from calcigraph.evidence import Evidence
 from calcigraph.explain import node_saliency
 from calcigraph.familiar import Ranges, statistics, unlike
 from calcigraph.lexicon import DISTRIBUTIONS, Distribution
-from calcigraph.models import Networks, predict_logits
+from calcigraph.models import Networks, predict_logits, predict_probabilities
 from calcigraph.prevalence import expect
-from calcigraph.records import Mammogram, Prediction, no_probabilities
+from calcigraph.records import Mammogram, Prediction
 
 MAX_TRAINED_PITCH_MM = 0.205
 """Digitised films of 0.2 mm are the coarsest that the simulator shows."""
@@ -105,21 +104,17 @@ class Pipeline:
 
         None where no calcification was found.
         """
-        return self._logits(encode(mammogram, self.config, self.networks, device=self.device))
-
-    def _logits(self, encoding: Encoding) -> NDArray[np.float32] | None:
+        encoding = encode(mammogram, self.config, self.networks, device=self.device)
         if not len(encoding.calcifications):
             return None
         return predict_logits(self.networks.distribution, [encoding.graph], device=self.device)[0]
 
     def _ask(self, encoding: Encoding) -> dict[Distribution, float]:
-        logits = self._logits(encoding)
-        if logits is None:
-            return no_probabilities()
-        network, each = self.networks.distribution, torch.as_tensor(logits)[None]
-        probabilities = network.probabilities(each, temperature=self.temperature)[0].tolist()
+        (probabilities,) = predict_probabilities(
+            self.networks.distribution, [encoding.graph], temperature=self.temperature, device=self.device
+        )
         return expect(
-            dict(zip(DISTRIBUTIONS, probabilities, strict=True)),
+            dict(zip(DISTRIBUTIONS, probabilities.tolist(), strict=True)),
             prevalence=self.config.prevalence,
             weight=self.config.prevalence_weight,
         )

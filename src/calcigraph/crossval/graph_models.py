@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-import torch
-
 from calcigraph.checkpoint import find_model, load_model
 from calcigraph.config import Config
 from calcigraph.crossval.bench import Bench, Float, shift
@@ -18,7 +15,7 @@ from calcigraph.encode import Encoding
 from calcigraph.io import Case
 from calcigraph.io.tables import write_table
 from calcigraph.metrics import is_known
-from calcigraph.models import Networks, predict_logits
+from calcigraph.models import Networks, predict_probabilities
 from calcigraph.provenance import fingerprint
 from calcigraph.training import train_model
 from calcigraph.training.candidates import detect_dataset, require_truth
@@ -68,12 +65,10 @@ class FoldModel:
 
     def answer(self, encodings: Sequence[Encoding], *, device: str = "cpu") -> Float:
         """Probabilities (n, 5), also where `predict` would name none; NaN where nothing was found."""
-        network = self.networks.distribution
-        logits = predict_logits(network, [each.graph for each in encodings], device=device)
-        probabilities = network.probabilities(torch.as_tensor(logits), temperature=self.temperature)
-        answers: Float = probabilities.numpy().astype(np.float64)
-        answers[[not len(each.calcifications) for each in encodings]] = np.nan
-        return answers
+        graphs = [each.graph for each in encodings]
+        return predict_probabilities(
+            self.networks.distribution, graphs, temperature=self.temperature, device=device
+        )
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,12 @@ from torch import nn
 
 from calcigraph.config import Config
 from calcigraph.models.confirming import confirm_patches
-from calcigraph.models.distribution_net import DistributionNet, in_inference, predict_logits
+from calcigraph.models.distribution_net import (
+    DistributionNet,
+    in_inference,
+    predict_logits,
+    predict_probabilities,
+)
 from calcigraph.models.edge_conv import EdgeConditionedConv
 from calcigraph.models.losses import focal_loss
 from calcigraph.models.member_readout import MemberReadout
@@ -29,6 +34,7 @@ __all__ = [
     "in_inference",
     "predict_logits",
     "predict_patches",
+    "predict_probabilities",
 ]
 
 

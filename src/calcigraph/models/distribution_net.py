@@ -166,3 +166,17 @@ def predict_logits(
             held = Batch.from_data_list(list(graphs[start : start + batch])).to(device)
             logits.append(net(held).cpu().numpy())
     return np.concatenate(logits)
+
+
+def predict_probabilities(
+    net: DistributionNet,
+    graphs: Sequence[CalcificationGraph],
+    *,
+    temperature: float = 1.0,
+    device: str | torch.device = "cpu",
+) -> NDArray[np.float64]:
+    """Ask the network about graphs: (graphs, 5) probabilities, NaN for a graph without nodes."""
+    logits = torch.as_tensor(predict_logits(net, graphs, device=device))
+    probabilities: NDArray[np.float64] = net.probabilities(logits, temperature=temperature).double().numpy()
+    probabilities[[not len(graph.pos) for graph in graphs]] = np.nan
+    return probabilities
