@@ -108,18 +108,20 @@ def biased(bias):
     return road
 
 
-def test_without_a_lesion_there_is_no_distribution(image):
-    prediction, all_of_it = biased(-20.0).predict(image), biased(20.0).predict(image)
+def test_where_chance_would_strew_them_there_is_no_distribution(image):
+    with patch("calcigraph.evidence.CHANCE", 0.0):
+        prediction = pipeline().predict(image)
     assert len(prediction.calcifications) >= 5 and prediction.distribution is None
     assert sum(prediction.probabilities.values()) == pytest.approx(1)
     assert (prediction.calcifications["saliency"] == 0).all()
     assert prediction.warnings[-1] == (
         f"distribution: too little evidence of a lesion: {len(prediction.calcifications)} calcifications found, "
-        "which count as 0.0 of a lesion's; 3 needed to name one"
+        "no closer together than by chance"
     )
-    assert biased(-20.0).logits(image).shape == (5,) and pipeline(threshold=1.0).logits(image) is None
-    assert all_of_it.distribution is not None
-    assert not any("lesion" in warning for warning in all_of_it.warnings)
+    assert pipeline().logits(image).shape == (5,) and pipeline(threshold=1.0).logits(image) is None
+    together = biased(20.0).predict(image)
+    assert together.distribution is not None
+    assert not any("lesion" in warning for warning in together.warnings)
 
 
 def test_what_names_by_no_shape_has_all_the_evidence(image):
@@ -128,31 +130,8 @@ def test_what_names_by_no_shape_has_all_the_evidence(image):
     assert not any("evidence" in warning for warning in prediction.warnings)
 
 
-@pytest.mark.parametrize(
-    ("found", "weight", "lacks", "thin"),
-    [
-        (1, 1.0, "1 calcification found, 5 needed to name one", "1.0"),
-        (4, 4.0, "4 calcifications found, 5 needed to name one", "4.0"),
-        (
-            9,
-            2.99,
-            "too little evidence of a lesion: 9 calcifications found, which count as 2.9 of a lesion's; "
-            "3 needed to name one",
-            "2.9",
-        ),
-        (9, 3.0, "", "3.0"),
-        (9, 4.97, "", "4.9"),
-        (9, 5.0, "", ""),
-    ],
-)
-def test_evidence_in_words(found, weight, lacks, thin):
-    evidence = Evidence(found, weight, 5)
-    assert evidence.lacks == lacks
-    assert (f"which count as {thin} of a lesion's" in evidence.thin) if thin else evidence.thin == ""
-
-
 def test_thin_evidence_is_said(image):
-    with patch("calcigraph.pipeline.Evidence.of", return_value=Evidence(9, 4.97, 5)):
+    with patch("calcigraph.pipeline.Evidence.of", return_value=Evidence(9, 0.0, 4.97, 5)):
         prediction = pipeline().predict(image)
     assert prediction.distribution is not None
     assert prediction.warnings[-1] == (
@@ -214,7 +193,8 @@ def test_below_five_there_is_no_distribution(image, name, found):
     count = len(prediction.calcifications)
     assert count <= found
     if count >= 5:
-        assert prediction.distribution is not None and not few
+        strewn = any("by chance" in said for said in prediction.warnings)
+        assert (prediction.distribution is None) == strewn and not few
         return
     assert prediction.distribution is None
     things = "calcification" if count == 1 else "calcifications"

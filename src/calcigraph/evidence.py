@@ -4,13 +4,52 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from calcigraph.explain import lesion_weights
-from calcigraph.graph import CalcificationGraph
-from calcigraph.models import DistributionNet
+import numpy as np
+from scipy.spatial import cKDTree
+from scipy.stats import binom
 
-LEAST_SHARE = 0.6
-"""So much of the calcifications that are needed has to weigh in the lesion's shape: 3 of 5. The scattered marks of
-normal breasts weigh next to nothing there (docs/LOG.md)."""
+from calcigraph.explain import lesion_weights
+from calcigraph.graph import CalcificationGraph, frame_of
+from calcigraph.models import DistributionNet
+from calcigraph.records import Points
+
+CHANCE = 0.03
+"""From so many on (`expected_by_chance`) calcifications lie as chance would have them. Where 10 to 30 are strewn evenly
+over a breast of 90 cm², three to six in a hundred have less (docs/LOG.md)."""
+
+NOT_FALSE_PER_CM2 = 0.5
+"""False marks are fewer: on real breasts without findings up to .14 per cm² (digital) and .46 (film at 0.2 mm)."""
+
+NEAREST = 40
+"""So many calcifications are looked at around each one, itself included."""
+
+
+def expected_by_chance(pos_mm: Points, area_cm2: float, *, least: int) -> float:
+    """Return how many calcifications would have as many others as near, if they were strewn evenly over the breast.
+
+    A scan statistic (Naus 1965; Kulldorff 1997): of n marks, the densest k lie within a distance r of one of them. Of n
+    marks strewn evenly over an area A, n P(B ≥ k - 1) have as many within r, B being binomial with n - 1 draws of
+    probability π r² / A. The smallest of these numbers counts, over k from `least` to `NEAREST`. Marks denser than
+    `NOT_FALSE_PER_CM2` are held against that density, not against their own: in a crop full of them none would be near
+    another.
+
+    Args:
+        pos_mm: (n, 2) positions.
+        area_cm2: of the breast, above 0.
+        least: of calcifications that make a group, 2 or more.
+
+    Returns:
+        0 to n; infinite with fewer than `least` calcifications.
+    """
+    n = len(pos_mm)
+    if n < least:
+        return float("inf")
+    group = np.arange(least, min(n, max(NEAREST, least)) + 1)
+    distance_mm, _ = cKDTree(pos_mm).query(pos_mm, k=group)
+    radius_cm = np.asarray(distance_mm).min(axis=0) / 10
+    others = min(n - 1, round(NOT_FALSE_PER_CM2 * area_cm2))
+    share = np.minimum(np.pi * radius_cm**2 / area_cm2, 1)
+    return float((n * binom.sf(group - 2, others, share)).min())
 
 
 @dataclass(frozen=True)
@@ -19,35 +58,38 @@ class Evidence:
 
     Attributes:
         found: calcifications.
+        by_chance: how many of them would lie so close together by chance (`expected_by_chance`).
         weight: how much all of them weigh in the lesion's shape, 0 to `found` (`explain.lesion_weights`).
         needed: calcifications without which no distribution is named (`ConfirmConfig.at_least`).
     """
 
     found: int
+    by_chance: float
     weight: float
     needed: int
 
     @classmethod
     def of(cls, net: DistributionNet, graph: CalcificationGraph, *, needed: int) -> Evidence:
-        """Weigh the calcifications of a graph."""
-        return cls(len(graph.pos), float(lesion_weights(net, graph).sum()), needed)
+        """Take the evidence of a graph."""
+        by_chance = expected_by_chance(graph.pos.numpy(), frame_of(graph).area_cm2, least=needed)
+        return cls(len(graph.pos), by_chance, float(lesion_weights(net, graph).sum()), needed)
 
     @property
     def lacks(self) -> str:
         """What is missing to name a distribution, in words; empty where nothing is."""
         if self.found < self.needed:
-            things = "calcification" if self.found == 1 else "calcifications"
-            return f"{self.found} {things} found, {self.needed} needed to name one"
-        least = LEAST_SHARE * self.needed
-        if self.weight < least:
-            return f"too little evidence of a lesion: {self._weighing()}; {least:g} needed to name one"
+            return f"{self._found()}, {self.needed} needed to name one"
+        if self.by_chance >= CHANCE:
+            return f"too little evidence of a lesion: {self._found()}, no closer together than by chance"
         return ""
 
     @property
     def thin(self) -> str:
         """How little weighs, in words, where it is less than what is needed of calcifications; else empty."""
-        return f"thin evidence: {self._weighing()}" if self.weight < self.needed else ""
-
-    def _weighing(self) -> str:
+        if self.weight >= self.needed:
+            return ""
         tenths = int(self.weight * 10) / 10  # rounded up, 4.97 would be as many as are needed
-        return f"{self.found} calcifications found, which count as {tenths} of a lesion's"
+        return f"thin evidence: {self._found()}, which count as {tenths} of a lesion's"
+
+    def _found(self) -> str:
+        return f"{self.found} {'calcification' if self.found == 1 else 'calcifications'} found"

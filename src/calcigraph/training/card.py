@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 import torch
 
 from calcigraph.config import Config
-from calcigraph.evidence import LEAST_SHARE
 from calcigraph.io import Dataset
 from calcigraph.lexicon import RESEARCH_USE
 from calcigraph.metrics import Scores
@@ -73,8 +72,8 @@ def write_card(
             "",
             "- A model trained on simulated mammograms has not been validated on patients.",
             "- Pixel pitches outside of 0.05 to 0.2 mm are not what the shipped simulator shows.",
-            f"- Under {needed} calcifications `predict` names no distribution; nor where a network that names by the",
-            f"  lesion's shape gives them all together a weight of less than {LEAST_SHARE * needed:g} in it.",
+            f"- Under {needed} calcifications `predict` names no distribution; nor where they lie no closer together",
+            "  than by chance.",
             "- Probabilities are for the case that there is a lesion, and are given from one calcification on.",
             "",
         ]
