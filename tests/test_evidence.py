@@ -7,8 +7,10 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
-from calcigraph.evidence import CHANCE, NEAREST, NOT_FALSE_PER_CM2, Evidence, expected_by_chance
+from calcigraph.evidence import CHANCE, GROUP, NEAREST, NOT_FALSE_PER_CM2, Evidence, expected_by_chance
+from hand_made_graphs import CONFIGS, graph_of, net_of
 
 AREA_CM2 = 88.0
 
@@ -74,6 +76,18 @@ def test_all_in_one_place_and_thousands_are_ordinary():
     grid = np.array(list(itertools.product(range(70), range(60))), float)
     assert expected_by_chance(grid, 42.0, least=5) < CHANCE
     assert expected_by_chance(np.ones((1, 2)), AREA_CM2, least=1) == 1
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_three_of_those_needed_may_be_the_close_ones(name):
+    graph, net = graph_of(9, CONFIGS[name]), net_of(CONFIGS[name])
+    strewn_ones = Evidence.of(net, graph, needed=5)
+    graph.pos[:GROUP] = graph.pos[0] + torch.tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
+    three = Evidence.of(net, graph, needed=5)
+    assert strewn_ones.by_chance >= CHANCE > three.by_chance and not three.lacks
+    assert "10 needed" in Evidence.of(net, graph, needed=10).lacks
+    graph.pos[1] += 60
+    assert Evidence.of(net, graph, needed=5).by_chance >= CHANCE > Evidence.of(net, graph, needed=2).by_chance
 
 
 @pytest.mark.parametrize(

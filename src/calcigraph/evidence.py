@@ -13,9 +13,13 @@ from calcigraph.graph import CalcificationGraph, frame_of
 from calcigraph.models import DistributionNet
 from calcigraph.records import Points
 
+GROUP = 3
+"""So many calcifications that are close together speak for a lesion, where enough are found in all: of the five of a
+group some are missed, and some lie apart (docs/LOG.md)."""
+
 CHANCE = 0.03
-"""From so many on (`expected_by_chance`) calcifications lie as chance would have them. Where 10 to 30 are strewn evenly
-over a breast of 90 cm², three to six in a hundred have less (docs/LOG.md)."""
+"""From so many on (`expected_by_chance`) calcifications lie as chance would have them. Where 5 to 30 are strewn evenly
+over a breast of 90 cm², two to eight in a hundred have less (docs/LOG.md)."""
 
 NOT_FALSE_PER_CM2 = 0.5
 """False marks are fewer: on real breasts without findings up to .14 per cm² (digital) and .46 (film at 0.2 mm)."""
@@ -36,7 +40,7 @@ def expected_by_chance(pos_mm: Points, area_cm2: float, *, least: int) -> float:
     Args:
         pos_mm: (n, 2) positions.
         area_cm2: of the breast, above 0.
-        least: of calcifications that make a group, 2 or more.
+        least: of calcifications that may count as close together, from 1.
 
     Returns:
         0 to n; infinite with fewer than `least` calcifications.
@@ -71,7 +75,7 @@ class Evidence:
     @classmethod
     def of(cls, net: DistributionNet, graph: CalcificationGraph, *, needed: int) -> Evidence:
         """Take the evidence of a graph."""
-        by_chance = expected_by_chance(graph.pos.numpy(), frame_of(graph).area_cm2, least=needed)
+        by_chance = expected_by_chance(graph.pos.numpy(), frame_of(graph).area_cm2, least=min(GROUP, needed))
         return cls(len(graph.pos), by_chance, float(lesion_weights(net, graph).sum()), needed)
 
     @property
