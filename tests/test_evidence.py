@@ -13,8 +13,6 @@ from calcigraph.evidence import CHANCE, GROUP, NEAREST, NOT_FALSE_PER_CM2, Evide
 from hand_made_graphs import CONFIGS, graph_of, net_of
 
 AREA_CM2 = 88.0
-
-
 SIDE_MM = 10 * math.sqrt(AREA_CM2)
 
 
@@ -25,7 +23,8 @@ def strewn(count, rng, *, side_mm=SIDE_MM):
 def by_hand(pos, area_cm2, least):
     """The definition, one mark, one number and one neighbour at a time."""
     n = len(pos)
-    others = min(n - 1, round(NOT_FALSE_PER_CM2 * area_cm2))
+    others = n - 1
+    area_cm2 = max(area_cm2, others / NOT_FALSE_PER_CM2)
     numbers = []
     for k in range(least, min(n, NEAREST) + 1):
         radius = min(sorted(math.dist(one, other) for other in pos)[k - 1] for one in pos)
@@ -44,8 +43,12 @@ def test_the_expected_number_is_that_of_its_definition(count):
 
 def test_what_is_strewn_evenly_seldom_passes_and_a_group_always():
     rng = np.random.default_rng(1)
-    even = [expected_by_chance(strewn(17, rng), AREA_CM2, least=5) < CHANCE for _ in range(400)]
-    assert 0 < np.mean(even) < 0.08
+    for count, area_cm2 in ((17, AREA_CM2), (32, 60.0), (17, 30.0), (5, 6.9)):
+        side_mm = 10 * math.sqrt(area_cm2)
+        even = [
+            expected_by_chance(strewn(count, rng, side_mm=side_mm), area_cm2, least=GROUP) for _ in range(400)
+        ]
+        assert 0 < np.mean(np.array(even) < CHANCE) < 0.15
     for _ in range(50):
         group = strewn(6, rng, side_mm=10) + rng.uniform(10, 60, 2)
         among = np.concatenate([strewn(11, rng), group])

@@ -157,7 +157,10 @@ def test_names_are_no_mathematics_and_need_no_special_font(recwarn):
 
 def test_warnings_are_named_on_the_picture():
     image = hand_made.mammogram(rows=2000, cols=1600)
-    said = ("distribution: thin evidence: 0.4 of 7 calcifications weigh", "a warning without a stage")
+    said = (
+        "distribution: thin evidence: 7 calcifications found, which count as 0.4 of a lesion's",
+        "a warning without a stage",
+    )
     figure = figures.overlay(image, replace(hand_made.prediction(image), warnings=said))
     assert any(
         text.get_text() == "Warning: thin evidence  ·  a warning without a stage" for text in figure.texts

@@ -94,7 +94,8 @@ class ConfirmConfig:
     separation_mm: float = 0.35
     """Of two marks closer than this only the likelier is kept; 0 keeps both."""
     at_least: int = 5
-    """With fewer calcifications there is no distribution (BI-RADS: a group has at least five; see also `evidence`)."""
+    """With fewer calcifications there is no distribution (BI-RADS: a group has at least five), with a single one never
+    (`evidence`)."""
 
     def __post_init__(self) -> None:
         require_each(self, COUNT, "members", "at_least")

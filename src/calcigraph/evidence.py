@@ -1,4 +1,4 @@
-"""Whether there is enough on an image to name a distribution."""
+"""Whether there is enough on an image to name a distribution: enough calcifications, some of them close together."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def expected_by_chance(pos_mm: Points, area_cm2: float, *, least: int) -> float:
     A scan statistic (Naus 1965; Kulldorff 1997): of n marks, the densest k lie within a distance r of one of them. Of n
     marks strewn evenly over an area A, n P(B ≥ k - 1) have as many within r, B being binomial with n - 1 draws of
     probability π r² / A. The smallest of these numbers counts, over k from `least` to `NEAREST`. Marks denser than
-    `NOT_FALSE_PER_CM2` are held against that density, not against their own: in a crop full of them none would be near
-    another.
+    `NOT_FALSE_PER_CM2` are held against so many strewn at that density, over a larger area: in a crop full of them none
+    is nearer another than by chance.
 
     Args:
         pos_mm: (n, 2) positions.
-        area_cm2: of the breast, above 0.
+        area_cm2: of the breast; tissue that is not searched, as it is black, makes marks look closer than they are.
         least: of calcifications that may count as close together, from 1.
 
     Returns:
@@ -51,9 +51,8 @@ def expected_by_chance(pos_mm: Points, area_cm2: float, *, least: int) -> float:
     group = np.arange(least, min(n, max(NEAREST, least)) + 1)
     distance_mm, _ = cKDTree(pos_mm).query(pos_mm, k=group)
     radius_cm = np.asarray(distance_mm).min(axis=0) / 10
-    others = min(n - 1, round(NOT_FALSE_PER_CM2 * area_cm2))
-    share = np.minimum(np.pi * radius_cm**2 / area_cm2, 1)
-    return float((n * binom.sf(group - 2, others, share)).min())
+    share = np.minimum(np.pi * radius_cm**2 / max(area_cm2, (n - 1) / NOT_FALSE_PER_CM2), 1)
+    return float((n * binom.sf(group - 2, n - 1, share)).min())
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ class Evidence:
 
     Attributes:
         found: calcifications.
-        by_chance: how many of them would lie so close together by chance (`expected_by_chance`).
+        by_chance: how many of them would have so many others so near by chance, from `GROUP` on (`expected_by_chance`).
         weight: how much all of them weigh in the lesion's shape, 0 to `found` (`explain.lesion_weights`).
         needed: calcifications without which no distribution is named (`ConfirmConfig.at_least`).
     """

@@ -75,7 +75,7 @@ class Pipeline:
     def predict(self, mammogram: Mammogram) -> Prediction:
         """Find the calcifications of one view, name their distribution and say which of them decided it.
 
-        Without enough calcifications (`config.confirm.at_least`), closer together than by chance (`evidence`),
+        Without enough calcifications (`config.confirm.at_least`), some closer together than by chance (`evidence`),
         there is no distribution, and a warning; probabilities are given wherever there is a calcification.
         """
         encoding = encode(mammogram, self.config, self.networks, device=self.device)

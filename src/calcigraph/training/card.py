@@ -72,8 +72,8 @@ def write_card(
             "",
             "- A model trained on simulated mammograms has not been validated on patients.",
             "- Pixel pitches outside of 0.05 to 0.2 mm are not what the shipped simulator shows.",
-            f"- Under {needed} calcifications `predict` names no distribution; nor where they lie no closer together",
-            "  than by chance.",
+            f"- Under {needed} calcifications `predict` names no distribution; nor where no three or more of them",
+            "  lie closer together than by chance.",
             "- Probabilities are for the case that there is a lesion, and are given from one calcification on.",
             "",
         ]
