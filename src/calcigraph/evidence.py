@@ -39,7 +39,7 @@ def expected_by_chance(pos_mm: Points, area_cm2: float, *, least: int) -> float:
 
     Args:
         pos_mm: (n, 2) positions.
-        area_cm2: of the breast, above 0; tissue in it that is black, and not searched, makes marks look closer together.
+        area_cm2: of the breast, above 0; black tissue in it, which is not searched, makes marks look closer together.
         least: of calcifications that may count as close together, from 1.
 
     Returns:
