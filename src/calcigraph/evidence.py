@@ -40,7 +40,7 @@ def expected_by_chance(pos_mm: Points, area_cm2: float, *, least: int) -> float:
     Args:
         pos_mm: (n, 2) positions.
         area_cm2: of the breast, above 0; black tissue in it, which is not searched, makes marks look closer together.
-        least: of calcifications that may count as close together, from 1.
+        least: of calcifications that may count as close together, 1 to `NEAREST`.
 
     Returns:
         0 to n; infinite with fewer than `least` calcifications.
@@ -48,7 +48,7 @@ def expected_by_chance(pos_mm: Points, area_cm2: float, *, least: int) -> float:
     n = len(pos_mm)
     if n < least:
         return float("inf")
-    group = np.arange(least, min(n, max(NEAREST, least)) + 1)
+    group = np.arange(least, min(n, NEAREST) + 1)
     distance_mm, _ = cKDTree(pos_mm).query(pos_mm, k=group)
     radius_cm = np.asarray(distance_mm).min(axis=0) / 10
     share = np.minimum(np.pi * radius_cm**2 / max(area_cm2, (n - 1) / NOT_FALSE_PER_CM2), 1)
