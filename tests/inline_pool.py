@@ -9,8 +9,11 @@ from typing import Any
 class InlinePool:
     """Stands in for `ProcessPoolExecutor` where only `map` is asked of it."""
 
-    def __init__(self, workers: int, **_: Any) -> None:
+    def __init__(
+        self, workers: int, *, initializer: Callable[..., None], initargs: tuple[Any, ...], **_: Any
+    ) -> None:
         assert workers >= 1
+        initializer(*initargs)
 
     def __enter__(self) -> InlinePool:
         return self

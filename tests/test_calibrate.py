@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from calcigraph.calibrate import calibrate_model
+from calcigraph.calibrate import calibrate_model, calibrating_cases
 from calcigraph.checkpoint import load_model, load_ranges, save_model
 from calcigraph.cli import main
 from calcigraph.errors import BadManifest, BadModel
@@ -57,6 +57,27 @@ def test_what_is_not_named_counts_too(overconfident, tiny_cohort, tmp_path):
         for name, model in (("a", overconfident), ("b", tmp_path / "strict"))
     )
     assert (one.temperature, one.empty) == (other.temperature, other.empty)
+
+
+def test_images_that_trained_are_left_out(overconfident, tiny_cohort, tmp_path):
+    data = read_dataset(tiny_cohort)
+
+    def used(*splits):
+        cases = [replace(case, split=split) for case, split in zip(data.cases, splits, strict=True)]
+        marked = replace(data, cases=tuple(cases))
+        return [case.image_id for case in calibrating_cases(marked)]
+
+    labelled = [case.image_id for case in data.cases if case.distribution is not None]
+    number = len(data.cases)
+    assert used(*[None] * number) == used(*["test"] * number) == labelled
+    assert used(*["train"] * number) == []
+    assert used(*["train"] * 4, *[None] * (number - 4)) == [
+        case.image_id for case in data.cases[4:] if case.distribution is not None
+    ]
+    assert used("train", "validation", *["test"] * (number - 2)) == [data.cases[1].image_id]
+    trained_on = replace(data, cases=tuple(replace(case, split="train") for case in data.cases))
+    with pytest.raises(BadManifest, match=r"0 distributions labelled; .* mark fewer images train"):
+        calibrate_model(overconfident, trained_on, tmp_path)
 
 
 def test_classes_weigh_as_training_drew_them(overconfident, tiny_cohort, tmp_path):

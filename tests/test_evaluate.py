@@ -1,6 +1,5 @@
 """A trained model against a data set: scores with intervals, the constant answer, failures."""
 
-import copy
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +9,6 @@ import pytest
 
 from calcigraph.evaluate import evaluate_model
 from calcigraph.io import read_dataset
-from calcigraph.judge import Judge
 from calcigraph.pipeline import Pipeline
 
 
@@ -118,23 +116,3 @@ def test_a_killed_evaluation_goes_on_and_predicts_no_image_twice(trained, tiny_c
     assert again == whole and not kept.exists()
     for name in ("metrics.json", "predictions.csv", "froc.csv"):
         assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
-
-
-def test_what_is_kept_is_of_one_model_image_and_label(trained, tiny_cohort, tmp_path):
-    pipeline, data = Pipeline.from_pretrained(trained("default")[0] / "model"), read_dataset(tiny_cohort)
-    case, path = data.cases[0], tmp_path / "judged.jsonl"
-
-    def lines_after(pipeline, case):
-        assert Judge(pipeline, data, path).judge(case).case == case
-        return len(path.read_text().split("\n")) - 1
-
-    assert [lines_after(pipeline, case) for _ in range(2)] == [1, 1]
-    assert lines_after(pipeline, replace(case, patient_id="another")) == 2
-    assert lines_after(replace(pipeline, temperature=3.0), case) == 3
-    assert lines_after(pipeline, replace(case, distribution=None)) == 4
-    other = copy.deepcopy(pipeline)
-    next(other.networks.confirm.parameters()).data += 1
-    assert lines_after(other, case) == 5
-    assert lines_after(pipeline, case) == 5
-    path.write_text(path.read_text() + "\n5\n[1, 2, 3]\n[[], 1]\n\x00")
-    Judge(pipeline, data, path).judge(case)

@@ -52,6 +52,8 @@ CALLS = {
     "simulate in metres": ["simulate", "--out", "OUT", "--spacing", "85"],
     "negative seed": ["simulate", "--out", "OUT", "--seed", "-1"],
     "no workers": ["simulate", "--out", "OUT", "--workers", "0"],
+    "evaluate by no workers": ["evaluate", "default", "DATA", "--out", "OUT", "--workers", "0"],
+    "calibrate by no workers": ["calibrate", "default", "DATA", "--out", "OUT", "--workers", "-2"],
     "simulate into a file": ["simulate", "--out", "IMAGE", "--cases", "1"],
     "train on nothing": ["train", "ABSENT", "--out", "OUT"],
     "train on an image": ["train", "IMAGE", "--out", "OUT"],

@@ -10,19 +10,59 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from calcigraph.errors import LostProcess
-from calcigraph.processes import DISABLE, ENABLE, WIDE, spread
+from calcigraph.processes import DISABLE, ENABLE, WIDE, cores, spread
 
 
 def note(item, folder):
     features = np._core._multiarray_umath.__cpu_features__
     wide = [name for name in ("AVX512_SKX", "X86_V4") if features.get(name)]
     folder.joinpath(str(item)).write_text(f"{os.environ.get(DISABLE, '')}; found: {wide}")
+    return item**2
 
 
 def fail(item):
     raise ValueError(item)
+
+
+class Heavy:
+    """Work that counts how often it is sent."""
+
+    def __reduce__(self):
+        SENT.append(1)
+        return Heavy, ()
+
+    def __call__(self, item):
+        return item, torch.get_num_threads()
+
+
+SENT = []
+
+
+def test_work_is_sent_once_to_each_process_and_done_on_one_thread():
+    SENT.clear()
+    assert list(spread(Heavy(), range(6), workers=2)) == [(item, 1) for item in range(6)]
+    assert len(SENT) == 2
+
+
+def test_work_that_nobody_waits_for_is_given_up(tmp_path):
+    made = spread(partial(note, folder=tmp_path), range(500), workers=1)
+    assert next(made) == 0
+    made.close()
+    assert len(list(tmp_path.iterdir())) < 500
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="a processor cannot be taken away here")
+def test_cores_are_those_that_may_be_used():
+    may = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(may)})
+        assert cores() == 1
+    finally:
+        os.sched_setaffinity(0, may)
+    assert cores() == len(may)
 
 
 def die(item):
@@ -33,7 +73,7 @@ def test_a_process_that_is_killed_is_one_line():
     with pytest.raises(
         LostProcess, match=r"one of 1 processes that ended .*; the same command goes on"
     ) as caught:
-        spread(die, [1], workers=1)
+        list(spread(die, [1], workers=1))
     assert "\n" not in str(caught.value)
 
 
@@ -61,7 +101,7 @@ def test_processes_end_with_a_killed_parent(tmp_path):
     asked = (
         "import sys; from functools import partial; from pathlib import Path\n"
         "from calcigraph.processes import spread; from test_processes import wait_long\n"
-        "spread(partial(wait_long, folder=Path(sys.argv[1])), [1, 2], workers=2)"
+        "list(spread(partial(wait_long, folder=Path(sys.argv[1])), [1, 2], workers=2))"
     )
     parent = subprocess.Popen([sys.executable, "-c", asked, str(tmp_path)], cwd=Path(__file__).parent)
     try:
@@ -74,14 +114,11 @@ def test_processes_end_with_a_killed_parent(tmp_path):
 
 
 def test_every_item_is_done_once_without_wide_arithmetic(tmp_path):
-    heard = []
-    spread(partial(note, folder=tmp_path), range(5), workers=2, report=heard.append)
-    assert heard == [1, 2, 3, 4, 5]
+    assert list(spread(partial(note, folder=tmp_path), range(5), workers=2)) == [0, 1, 4, 9, 16]
     said = [path.read_text() for path in sorted(tmp_path.iterdir())]
     assert said == [f"{WIDE}; found: []"] * 5
     assert DISABLE not in os.environ
-    spread(partial(note, folder=tmp_path), [], report=heard.append)
-    assert len(heard) == 5
+    assert list(spread(partial(note, folder=tmp_path), [])) == []
 
 
 def held():
@@ -93,12 +130,12 @@ def held():
 @pytest.mark.parametrize(("name", "value"), [(DISABLE, "AVX512_ICL"), (ENABLE, held())])
 def test_what_the_user_has_set_stays(tmp_path, monkeypatch, name, value):
     monkeypatch.setenv(name, value)
-    spread(partial(note, folder=tmp_path), [0])
+    list(spread(partial(note, folder=tmp_path), [0]))
     assert os.environ[name] == value
     assert (tmp_path / "0").read_text().startswith("AVX512_ICL; " if name == DISABLE else "; ")
 
 
 def test_an_error_leaves_the_environment_as_it_was():
     with pytest.raises(ValueError, match="3"):
-        spread(fail, [3], workers=1)
+        list(spread(fail, [3], workers=1))
     assert DISABLE not in os.environ

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from calcigraph.ask import Failed, ask_all
 from calcigraph.checkpoint import find_model, read_card, save_model
-from calcigraph.errors import BadManifest, BadModel, CalcigraphError
+from calcigraph.errors import BadManifest, BadModel
 from calcigraph.io import Case, Dataset, labels_of
-from calcigraph.io.lines import KeptLines
 from calcigraph.lexicon import DISTRIBUTIONS
 from calcigraph.metrics import Labels, Scores, constant_answer, scores
 from calcigraph.pipeline import Pipeline
 from calcigraph.prevalence import expect_shares
-from calcigraph.provenance import fingerprint, versions
 from calcigraph.training.card import TEMPERATURE
-from calcigraph.training.run_folder import RUN_FILE, case_stamp, made_of
+from calcigraph.training.run_folder import RUN_FILE
 from calcigraph.training.temperature import expected_shares, fit_temperature
 
 UNFINISHED = "logits.jsonl"
@@ -72,6 +71,7 @@ def calibrate_model(
     out: Path,
     *,
     device: str = "cpu",
+    workers: int | None = None,
     report: Callable[[int, int], None] = lambda done, total: None,
 ) -> Calibration:
     """Fit the temperature of a model (Guo et al. 2017) on labelled images, and write the model with it to `out/model`.
@@ -80,24 +80,31 @@ def calibrate_model(
 
     Args:
         model: a shipped name or a folder; everything but its temperature stays.
-        dataset: of images that did not train it. Those without a distribution are left out.
+        dataset: of images that did not train it (`calibrating_cases`).
         out: folder for the results.
         device: where the networks run.
+        workers: processes at most; see `ask_all`.
         report: called with images done and images in all.
 
     Raises:
         BadModel: no such model, a damaged one, or `out` holds another run.
         BadManifest: not two distributions among the images on which something is found.
+        LostProcess: a process ended before its work was done.
     """
     pipeline, card = Pipeline.from_pretrained(model, device=device), read_card(find_model(model))
-    _require_two({case.distribution for case in labelled_cases(dataset)}, dataset, "labelled")
+    _require_two({case.distribution for case in calibrating_cases(dataset)}, dataset, "labelled")
     if (out / RUN_FILE).exists():
         raise BadModel(
             f"{out}, which holds another run", allowed="a folder of its own", do="choose another --out"
         )
     out.mkdir(parents=True, exist_ok=True)
-    kept = KeptLines(out / UNFINISHED)
-    asked = _ask_all(pipeline, dataset, kept, report)
+    cases = calibrating_cases(dataset)
+    said, unfinished = [], out / UNFINISHED
+    with closing(ask_all(_ask, pipeline, dataset, cases, unfinished, workers=workers)) as answers:
+        for answer in answers:
+            said.append(answer)
+            report(len(said), len(cases))
+    asked = _sort(cases, said)
     why = next(iter(asked.failures.values()), "no calcification found")
     _require_two(
         asked.labels.tolist(), dataset, f"on images with a calcification (of the others the first: {why})"
@@ -111,7 +118,7 @@ def calibrate_model(
         ranges=pipeline.ranges,
         card=_card(card, dataset, pipeline.temperature, result),
     )
-    kept.remove()
+    unfinished.unlink(missing_ok=True)
     return result
 
 
@@ -122,36 +129,31 @@ def _require_two(distributions: Iterable[object], dataset: Dataset, which: str) 
         raise BadManifest(
             f"data set {dataset.folder} with {number} distributions {which}",
             allowed=f"two or more of {', '.join(DISTRIBUTIONS)}",
-            do="fill the distribution column of manifest.csv, add patients, or look at the images with check --images",
+            do="fill the distribution column of manifest.csv, mark fewer images train, add patients, or look at the "
+            "images with check --images",
         )
 
 
-def labelled_cases(dataset: Dataset) -> list[Case]:
-    """Return the images whose distribution is known."""
-    return [case for case in dataset.cases if case.distribution is not None]
+def calibrating_cases(dataset: Dataset) -> list[Case]:
+    """Return the images that may say how sure to be: labelled, and `validation`, or where none is so, not `train`."""
+    labelled = [case for case in dataset.cases if case.distribution is not None]
+    return [case for case in labelled if case.split == "validation"] or [
+        case for case in labelled if case.split != "train"
+    ]
 
 
-def _ask_all(
-    pipeline: Pipeline, dataset: Dataset, kept: KeptLines, report: Callable[[int, int], None]
-) -> _Asked:
-    """Ask about every labelled image that was not asked about before."""
-    cases = labelled_cases(dataset)
-    model = fingerprint(made_of(pipeline.config, pipeline.networks), versions()["calcigraph"])
-    said: dict[Case, list[float]] = {}
-    failures = {}
-    for number, case in enumerate(cases, start=1):
-        try:
-            key = fingerprint(model, case_stamp(dataset, case))
-            said[case] = kept.recall(key, partial(_ask, pipeline, dataset, case))
-        except CalcigraphError as error:
-            failures[case.image_id] = str(error)
-        report(number, len(cases))
-    known = [case for case in said if said[case]]
+def _sort(cases: Sequence[Case], said: Sequence[list[float] | Failed]) -> _Asked:
+    """Sort the answers: with logits, without, and failures."""
+    known = [
+        (case, logits)
+        for case, logits in zip(cases, said, strict=True)
+        if logits and isinstance(logits, list)
+    ]
     return _Asked(
-        np.array([said[case] for case in known], np.float32),
-        labels_of(known),
-        len(said) - len(known),
-        failures,
+        np.array([logits for _, logits in known], np.float32),
+        labels_of(case for case, _ in known),
+        said.count([]),
+        {case.image_id: one.why for case, one in zip(cases, said, strict=True) if isinstance(one, Failed)},
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -10,13 +11,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from calcigraph.ask import Failed, ask_all
 from calcigraph.cases import any_view, fuse_views
-from calcigraph.errors import CalcigraphError
 from calcigraph.figures import confusion_matrix, reliability, roc_curves, write_figure
 from calcigraph.froc import Detection, FoundAt, MarkedImage, detection_at, found_at, froc
 from calcigraph.io import Case, Dataset, labels_of
 from calcigraph.io.tables import write_table, write_text
-from calcigraph.judge import Judge, Judged
+from calcigraph.judge import Judged, judge, judged
 from calcigraph.lexicon import DISTRIBUTIONS, RESEARCH_USE
 from calcigraph.metrics import (
     EQUAL,
@@ -78,6 +79,7 @@ def evaluate_model(
     out: Path,
     *,
     seed: int = 0,
+    workers: int | None = None,
     report: Callable[[int, int], None] = lambda done, total: None,
 ) -> Evaluation:
     """Predict every image of a data set and write `predictions.csv`, `metrics.json`, `froc.csv` and `figures/`.
@@ -89,33 +91,38 @@ def evaluate_model(
         dataset: where its manifest marks images `test`, only these.
         out: folder for the results.
         seed: of the bootstrap.
+        workers: processes at most; see `ask_all`.
         report: called with images done and images in all.
+
+    Raises:
+        LostProcess: a process ended before its work was done.
     """
     cases = scored_cases(dataset)
     out.mkdir(parents=True, exist_ok=True)
-    judge = Judge(pipeline, dataset, out / UNFINISHED)
-    judged, failures = [], {}
-    for number, case in enumerate(cases, start=1):
-        try:
-            judged.append(judge.judge(case))
-        except CalcigraphError as error:
-            failures[case.image_id] = str(error)
-        report(number, len(cases))
-    write_table(out / "predictions.csv", _table(judged))
-    labelled = [one for one in judged if one.case.distribution is not None]
-    kept = [one.kept for one in judged if one.kept is not None]
-    proposed = [one.proposed for one in judged if one.proposed is not None]
+    every, failures = [], {}
+    unfinished = out / UNFINISHED
+    with closing(ask_all(judge, pipeline, dataset, cases, unfinished, workers=workers)) as answers:
+        for done, (case, said) in enumerate(zip(cases, answers, strict=True), start=1):
+            if isinstance(said, Failed):
+                failures[case.image_id] = said.why
+            else:
+                every.append(judged(case, said))
+            report(done, len(cases))
+    write_table(out / "predictions.csv", _table(every))
+    labelled = [one for one in every if one.case.distribution is not None]
+    kept = [one.kept for one in every if one.kept is not None]
+    proposed = [one.proposed for one in every if one.proposed is not None]
     evaluation = Evaluation(
         distribution=_score(labelled, seed) if labelled else None,
         breasts=_score_breasts(labelled, seed) if labelled else None,
         constant=constant_answer(_labels(labelled)) if labelled else None,
         unnamed=sum(one.distribution is None for one in labelled),
         detection=detection_at(kept, 0.0) if kept else None,
-        found_at=_found_at(judged, seed),
+        found_at=_found_at(every, seed),
         failures=failures,
     )
     _write(out, evaluation, labelled, proposed, _source(pipeline, dataset, seed))
-    judge.forget()
+    unfinished.unlink(missing_ok=True)
     return evaluation
 
 

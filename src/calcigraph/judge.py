@@ -1,9 +1,8 @@
-"""One image of a data set beside its truth. What is judged is kept on disk, so that a killed evaluation goes on."""
+"""What a model says of an image of a data set, beside its truth."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,12 +10,9 @@ import numpy as np
 from calcigraph.encode import centre_on_objects, select_nodes
 from calcigraph.froc import MarkedImage, match_marks
 from calcigraph.io import Case, Dataset
-from calcigraph.io.lines import KeptLines
 from calcigraph.lexicon import DISTRIBUTIONS, Distribution
 from calcigraph.pipeline import Pipeline
-from calcigraph.provenance import fingerprint, versions
 from calcigraph.records import Prediction
-from calcigraph.training.run_folder import case_stamp, made_of
 
 
 @dataclass(frozen=True)
@@ -40,33 +36,26 @@ class Judged:
     proposed: MarkedImage | None = None
 
 
-class Judge:
-    """A model that is asked about the images of a data set, and remembers what it has said in a file.
+def judge(pipeline: Pipeline, dataset: Dataset, case: Case) -> dict[str, Any]:
+    """Predict an image and set it beside its truth: what `judged` reads.
 
-    Args:
-        pipeline: the model.
-        dataset: of the images.
-        path: the file. What it says of another model, image or truth is not used.
+    Raises:
+        CalcigraphError: the image or its truth cannot be read.
     """
+    return _to_plain(_judge(pipeline, dataset, case))
 
-    def __init__(self, pipeline: Pipeline, dataset: Dataset, path: Path) -> None:
-        self.pipeline, self.dataset, self.kept = pipeline, dataset, KeptLines(path)
-        made = made_of(pipeline.config, pipeline.networks)
-        self._model = fingerprint(made, pipeline.temperature, versions()["calcigraph"])
 
-    def judge(self, case: Case) -> Judged:
-        """Predict an image and set it beside its truth, or tell what was said before.
-
-        Raises:
-            CalcigraphError: the image or its truth cannot be read.
-        """
-        key = fingerprint(self._model, case_stamp(self.dataset, case))
-        said = self.kept.recall(key, lambda: _to_plain(_judge(self.pipeline, self.dataset, case)))
-        return _from_plain(case, said)
-
-    def forget(self) -> None:
-        """Remove the file: everything is judged."""
-        self.kept.remove()
+def judged(case: Case, said: dict[str, Any]) -> Judged:
+    """Read what `judge` said of a case."""
+    named = said["distribution"]
+    return Judged(
+        case,
+        None if named is None else Distribution(named),
+        dict(zip(DISTRIBUTIONS, said["probabilities"], strict=True)),
+        said["calcifications"],
+        _marks_from_plain(said["kept"]),
+        _marks_from_plain(said["proposed"]),
+    )
 
 
 def _judge(pipeline: Pipeline, dataset: Dataset, case: Case) -> Judged:
@@ -96,18 +85,6 @@ def _to_plain(judged: Judged) -> dict[str, Any]:
         "kept": _marks_to_plain(judged.kept),
         "proposed": _marks_to_plain(judged.proposed),
     }
-
-
-def _from_plain(case: Case, said: dict[str, Any]) -> Judged:
-    named = said["distribution"]
-    return Judged(
-        case,
-        None if named is None else Distribution(named),
-        dict(zip(DISTRIBUTIONS, said["probabilities"], strict=True)),
-        said["calcifications"],
-        _marks_from_plain(said["kept"]),
-        _marks_from_plain(said["proposed"]),
-    )
 
 
 def _marks_to_plain(marked: MarkedImage | None) -> dict[str, Any] | None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
 from threading import Thread
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import cv2
 
@@ -20,35 +21,38 @@ WIDE = "AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL AVX512_SPR 
 """What NumPy does without in these processes, by the names of NumPy 2.0 to 2.4. Its exponentials and sines for AVX-512
 differ from those for AVX2 in the last bit, and with them some grey values of a simulated image by one."""
 
+_work: Callable[[Any], Any]
+"""What this process does, where it was started by `spread`."""
+
 Given = TypeVar("Given")
+Made = TypeVar("Made")
 
 
 def spread(
-    work: Callable[[Given], None],
+    work: Callable[[Given], Made],
     items: Sequence[Given],
     *,
     workers: int | None = None,
-    report: Callable[[int], None] = lambda done: None,
-) -> None:
-    """Do some work for every item.
+) -> Iterator[Made]:
+    """Do some work for every item, and yield what comes of it, in the order of the items.
 
     Args:
-        work: can be pickled, for processes that are started anew.
-        items: what is given to it, one at a time.
-        workers: processes; one per core unless given.
-        report: called with the number of items done.
+        work: sent once to each process, which is started anew.
+        items: sent to it one at a time.
+        workers: processes; one per core that may be used unless given.
 
     Raises:
         LostProcess: a process ended before its work was done.
     """
-    count = min(workers or os.cpu_count() or 1, max(1, len(items)))
+    count = min(workers or cores(), max(1, len(items)))
     with (
         _without_wide_arithmetic(),
-        ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=_begin) as pool,
+        ProcessPoolExecutor(
+            count, mp_context=get_context("spawn"), initializer=_begin, initargs=(work,)
+        ) as pool,
     ):
         try:
-            for done, _ in enumerate(pool.map(work, items), start=1):
-                report(done)
+            yield from pool.map(_do, items)
         except BrokenProcessPool:
             raise LostProcess(
                 f"one of {count} processes that ended before its work was done, as for lack of memory",
@@ -57,10 +61,25 @@ def spread(
             ) from None
 
 
-def _begin() -> None:
-    """Compute on one thread, and end with the process that asked, which cannot say so when it is killed."""
+def cores() -> int:
+    """Return how many cores this process may use (`taskset` gives it fewer than the machine has)."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _begin(work: Callable[[Any], Any]) -> None:
+    """Keep the work, do it on one thread, and end with the process that asked: a killed one cannot say so."""
+    global _work
+    _work = work
     cv2.setNumThreads(1)
+    if "torch" in sys.modules:  # simulation does without
+        sys.modules["torch"].set_num_threads(1)
     Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _do(item: Any) -> Any:
+    return _work(item)
 
 
 def _end_with_parent() -> None:

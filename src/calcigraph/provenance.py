@@ -43,6 +43,13 @@ def versions() -> dict[str, str]:
     return found
 
 
+@cache
+def code_digest() -> str:
+    """Return a fingerprint of this package's sources, by which the work of other code of one version is told."""
+    folder = Path(__file__).parent
+    return fingerprint([(path.name, file_digest(path)) for path in sorted(folder.rglob("*.py"))])
+
+
 def peak_rss_mb() -> float:
     """Return the most memory that this process has held so far; NaN where the system does not tell."""
     try:

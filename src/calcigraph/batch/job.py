@@ -10,7 +10,7 @@ from typing import Protocol
 from calcigraph.config import Config
 from calcigraph.errors import CalcigraphError, UnreadableImage
 from calcigraph.io import Source
-from calcigraph.provenance import StageClock, file_stamp, fingerprint, versions
+from calcigraph.provenance import StageClock, code_digest, file_stamp, fingerprint, versions
 from calcigraph.records import Mammogram, Prediction, no_probabilities
 from calcigraph.report import REPORT
 from calcigraph.results import (
@@ -64,9 +64,9 @@ class Job:
     model_digest: str = ""
 
     def fingerprint(self, source: Source) -> str:
-        """Return what changes with the input, the model or the settings."""
+        """Return what changes with the input, the model, the settings or the code."""
         settings = asdict(self.pipeline.config)
-        model = (self.pipeline.model_name, self.model_digest, versions()["calcigraph"], settings)
+        model = (self.pipeline.model_name, self.model_digest, code_digest(), settings)
         return fingerprint(source.label, file_stamp(source.path), self.spacing_mm, model)
 
     def earlier(self, source: Source) -> ImageResult | None:

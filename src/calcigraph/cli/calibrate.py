@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from calcigraph.cli.terminal import SOME_FAILED, Interrupted, app, check_device, count, progress
+from calcigraph.cli.terminal import (
+    SOME_FAILED,
+    Interrupted,
+    Workers,
+    app,
+    check_device,
+    check_workers,
+    count,
+    progress,
+)
 from calcigraph.lexicon import RESEARCH_USE
 
 
@@ -29,23 +38,31 @@ def calibrate(
     ],
     out: Annotated[Path, typer.Option(help="Folder for the results; a killed calibration goes on there.")],
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N or mps.")] = "cpu",
+    workers: Workers = None,
 ) -> None:
     """Make a model's probabilities honest on labelled images; the model is OUT/model.
 
-    Only its temperature changes, and so how sure it is of its answers. Exit codes: 0 all done, 2 wrong usage, 3 some
+    Only its temperature changes, and so how sure it is of its answers. Images that the manifest marks validation
+    are used, or, where it marks none, all but those marked train. Exit codes: 0 all done, 2 wrong usage, 3 some
     images failed (they are listed).
     """
     check_device(device)
+    check_workers(workers)
     from calcigraph.batch import prepare_folder
-    from calcigraph.calibrate import calibrate_model, labelled_cases
+    from calcigraph.calibrate import calibrate_model, calibrating_cases
     from calcigraph.io import read_dataset
 
     data = read_dataset(dataset)
     prepare_folder(out)
     try:
-        with progress(len(labelled_cases(data))) as move:
+        with progress(len(calibrating_cases(data))) as move:
             done = calibrate_model(
-                model, data, out, device=device, report=lambda number, total: move(number, "images")
+                model,
+                data,
+                out,
+                device=device,
+                workers=workers,
+                report=lambda number, total: move(number, "images"),
             )
     except KeyboardInterrupt:
         raise Interrupted(f"what was asked is kept in {out}; the same command goes on from there") from None

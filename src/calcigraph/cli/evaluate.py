@@ -12,8 +12,10 @@ from calcigraph.cli.terminal import (
     SOME_FAILED,
     Interrupted,
     Prevalence,
+    Workers,
     app,
     check_device,
+    check_workers,
     count,
     progress,
 )
@@ -40,6 +42,7 @@ def evaluate(
     prevalence: Prevalence = None,
     seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N or mps.")] = "cpu",
+    workers: Workers = None,
 ) -> None:
     """Score a model on a data set with known answers.
 
@@ -48,6 +51,7 @@ def evaluate(
     4 all failed.
     """
     check_device(device)
+    check_workers(workers)
     from calcigraph.batch import prepare_folder
     from calcigraph.evaluate import evaluate_model, scored_cases
     from calcigraph.io import read_dataset
@@ -64,7 +68,12 @@ def evaluate(
     try:
         with progress(asked) as move:
             result = evaluate_model(
-                pipeline, data, out, seed=seed, report=lambda done, total: move(done, "images")
+                pipeline,
+                data,
+                out,
+                seed=seed,
+                workers=workers,
+                report=lambda done, total: move(done, "images"),
             )
     except KeyboardInterrupt:
         raise Interrupted(f"judged images are kept in {out}; the same command goes on from there") from None

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from calcigraph.cli.terminal import app, count, progress
+from calcigraph.cli.terminal import Workers, app, check_workers, count, progress
 from calcigraph.errors import BadConfig
 
 
@@ -35,7 +35,7 @@ def simulate(
         ),
     ] = None,
     file_format: Annotated[str, typer.Option("--format", help="`dicom` or `png` (16 bit).")] = "dicom",
-    workers: Annotated[int | None, typer.Option(help="Processes; one per core unless given.")] = None,
+    workers: Workers = None,
 ) -> None:
     """Simulate mammograms whose every calcification is known, as a data set.
 
@@ -54,8 +54,7 @@ def simulate(
         raise BadConfig(f"cohort {cohort!r}", allowed="balanced or twin", do="choose one of these")
     if cohort == "balanced" and (min(cases, normals) < 0 or cases + normals == 0):
         raise BadConfig(f"{cases} cases and {normals} normals", allowed="at least one case", do="raise one")
-    if workers is not None and workers < 1:
-        raise BadConfig(f"{workers} workers", allowed="1 or more", do="change --workers")
+    check_workers(workers)
     if outlines is not None:
         plan = plan_outlined(read_outlines(outlines))
     else:

@@ -35,6 +35,8 @@ Prevalence = Annotated[
     ),
 ]
 
+Workers = Annotated[int | None, typer.Option(help="Processes; one per core unless given.")]
+
 
 class Interrupted(Exception):  # noqa: N818
     """Ctrl-C where there is more to say than that."""
@@ -54,6 +56,16 @@ def check_device(name: str) -> None:
         raise BadConfig(
             f"device {name!r}, which is not here", allowed=", ".join(present), do="choose one of these"
         )
+
+
+def check_workers(number: int | None) -> None:
+    """Refuse a number of processes that can do nothing.
+
+    Raises:
+        BadConfig: less than one.
+    """
+    if number is not None and number < 1:
+        raise BadConfig(f"{number} workers", allowed="1 or more", do="change --workers")
 
 
 def devices() -> list[str]:

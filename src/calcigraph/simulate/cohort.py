@@ -139,7 +139,8 @@ def write_cohort(
     whole = len(plan) - len(missing)
     report(whole, len(plan))
     write = partial(_write_case, folder, options=options)
-    spread(write, missing, workers=workers, report=lambda done: report(whole + done, len(plan)))
+    for done, _ in enumerate(spread(write, missing, workers=workers), start=whole + 1):
+        report(done, len(plan))
     write_manifest(
         folder,
         name=name,

@@ -61,7 +61,8 @@ def detect_dataset(
     whole = len(dataset) - len(missing)
     report(whole, len(dataset))
     work = partial(_detect_case, dataset=dataset, config=config, folder=folder)
-    spread(work, missing, report=lambda done: report(whole + done, len(dataset)))
+    for done, _ in enumerate(spread(work, missing), start=whole + 1):
+        report(done, len(dataset))
 
 
 def load_image(folder: Path, case: Case) -> LabelledImage:
