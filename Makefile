@@ -30,7 +30,7 @@ check-long: $(READY)  ## the tests that take minutes
 
 weights: $(READY)  ## simulate, train and write the shipped model; resumes after being killed
 	$(BIN)/calcigraph simulate --out $(WEIGHTS)/cohort --cases 52 --normals 20 --seed 2026
-	$(BIN)/calcigraph train $(WEIGHTS)/cohort --out $(WEIGHTS)/detector --seed 1
+	$(BIN)/calcigraph train $(WEIGHTS)/cohort --out $(WEIGHTS)/detector --seed 1 --config benchmarks/detector_only.toml
 	$(BIN)/calcigraph simulate --out $(WEIGHTS)/graphs --cases 200 --normals 0 --seed 2030
 	$(BIN)/calcigraph train $(WEIGHTS)/graphs --out $(WEIGHTS)/run --detector $(WEIGHTS)/detector --seed 1
 	$(BIN)/calcigraph simulate --out $(WEIGHTS)/calibration --cases 100 --normals 0 --seed 2027

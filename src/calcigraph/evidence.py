@@ -10,6 +10,7 @@ from scipy.stats import binom
 
 from calcigraph.explain import lesion_weights
 from calcigraph.graph import CalcificationGraph, frame_of
+from calcigraph.lexicon import count
 from calcigraph.models import DistributionNet
 from calcigraph.records import Points
 
@@ -81,9 +82,9 @@ class Evidence:
     def lacks(self) -> str:
         """What is missing to name a distribution, in words; empty where nothing is."""
         if self.found < self.needed:
-            return f"{self._found()}, {self.needed} needed to name one"
+            return f"{self._found}, {self.needed} needed to name one"
         if self.by_chance >= CHANCE:
-            return f"too little evidence of a lesion: {self._found()}, no closer together than by chance"
+            return f"too little evidence of a lesion: {self._found}, no closer together than by chance"
         return ""
 
     @property
@@ -92,7 +93,8 @@ class Evidence:
         if self.weight >= self.needed:
             return ""
         tenths = int(self.weight * 10) / 10  # rounded up, 4.97 would be as many as are needed
-        return f"thin evidence: {self._found()}, which count as {tenths} of a lesion's"
+        return f"thin evidence: {self._found}, which count as {tenths} of a lesion's"
 
+    @property
     def _found(self) -> str:
-        return f"{self.found} {'calcification' if self.found == 1 else 'calcifications'} found"
+        return f"{count(self.found, 'calcification')} found"

@@ -12,6 +12,11 @@ from enum import StrEnum
 RESEARCH_USE = "Research use only. Not a medical device."
 
 
+def count(number: int, noun: str) -> str:
+    """Write a number with its noun, such as `1 image` or `2,000 images`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 class Distribution(StrEnum):
     """How calcifications are arranged in the breast; the order is that of every probability vector."""
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from calcigraph.cli.terminal import Interrupted, TrainingLines, app, check_device, count
+from calcigraph.cli.terminal import Interrupted, TrainingLines, app, check_device
 from calcigraph.errors import BadConfig
-from calcigraph.lexicon import RESEARCH_USE
+from calcigraph.lexicon import RESEARCH_USE, count
 
 if TYPE_CHECKING:
     from calcigraph.config import Config

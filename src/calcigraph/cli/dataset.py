@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from calcigraph.cli.terminal import USAGE, app, count
-from calcigraph.lexicon import DISTRIBUTIONS
+from calcigraph.cli.terminal import USAGE, app
+from calcigraph.lexicon import DISTRIBUTIONS, count
 
 
 @app.command()

@@ -16,10 +16,9 @@ from calcigraph.cli.terminal import (
     app,
     check_device,
     check_workers,
-    count,
     progress,
 )
-from calcigraph.lexicon import RESEARCH_USE
+from calcigraph.lexicon import RESEARCH_USE, count
 
 if TYPE_CHECKING:
     from calcigraph.evaluate import Evaluation

@@ -16,10 +16,9 @@ from calcigraph.cli.terminal import (
     Prevalence,
     app,
     check_device,
-    count,
     progress,
 )
-from calcigraph.lexicon import RESEARCH_USE
+from calcigraph.lexicon import RESEARCH_USE, count
 
 if TYPE_CHECKING:
     from calcigraph.batch import BatchResult

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from calcigraph.cli.terminal import Workers, app, check_workers, count, progress
+from calcigraph.cli.terminal import Workers, app, check_workers, progress
 from calcigraph.errors import BadConfig
+from calcigraph.lexicon import count
 
 
 @app.command()

@@ -100,11 +100,6 @@ def progress(total: int) -> Iterator[Callable[[int, str], None]]:
         yield lambda done, description: bar.update(task, completed=done, description=description)
 
 
-def count(number: int, noun: str) -> str:
-    """Write a number with its noun, such as `1 image` or `2,000 images`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 class TrainingLines:
     """Progress of a training on standard error: a line that is written over on a terminal, nothing in a pipe."""
 

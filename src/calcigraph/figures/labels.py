@@ -11,7 +11,7 @@ from matplotlib.font_manager import findfont, get_font
 from matplotlib.patheffects import withStroke
 
 from calcigraph.figures.panel import scale_bar_mm
-from calcigraph.lexicon import RESEARCH_USE
+from calcigraph.lexicon import RESEARCH_USE, count
 from calcigraph.records import Mammogram, Prediction
 
 INK, FAINT = "#f2f4f7", "#aab2bd"
@@ -52,8 +52,7 @@ def draw_caption(
 
 
 def _caption_lines(mammogram: Mammogram, prediction: Prediction) -> tuple[str, str, str, str]:
-    count = len(prediction.calcifications)
-    kept = f"{count:,} calcification{'' if count == 1 else 's'}"
+    kept = count(len(prediction.calcifications), "calcification")
     answer = "no distribution: too little evidence"
     others = "  ".join(f"{d} {p:.2f}" for d, p in prediction.probabilities.items() if not math.isnan(p))
     if prediction.distribution is not None:
