@@ -77,6 +77,30 @@ def test_a_process_that_is_killed_is_one_line():
     assert "\n" not in str(caught.value)
 
 
+class Large:
+    """More than a pipe holds."""
+
+    def __init__(self):
+        self.weight = bytes(10**7)
+
+    def __call__(self, item):
+        return len(self.weight)
+
+
+def test_large_work_for_processes_that_cannot_begin_does_not_hang(tmp_path):
+    script = tmp_path / "unguarded.py"
+    script.write_text(
+        "from calcigraph.processes import spread; from test_processes import Large\n"
+        "print(list(spread(Large(), [1, 2], workers=2)))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    ended = subprocess.run(
+        [sys.executable, script], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ended.returncode == 1 and "LostProcess: one of 2 processes" in ended.stderr
+    assert list(spread(Large(), [1, 2], workers=2)) == [10**7] * 2
+
+
 def wait_long(item, folder):
     folder.joinpath(f"{item}.pid").write_text(str(os.getpid()))
     time.sleep(60)

@@ -11,7 +11,7 @@ from calcigraph.errors import CalcigraphError
 from calcigraph.io import Case, Dataset
 from calcigraph.io.lines import add_answer, read_answers
 from calcigraph.pipeline import Pipeline
-from calcigraph.processes import cores, spread
+from calcigraph.processes import spread
 from calcigraph.provenance import code_digest, fingerprint
 from calcigraph.training.run_folder import case_stamp, made_of
 
@@ -40,7 +40,7 @@ def ask_all(
     cases: Sequence[Case],
     path: Path,
     *,
-    workers: int | None = None,
+    workers: int = 1,
 ) -> Generator[Any]:
     """Yield the answer to each case, in their order; what was answered before is not asked again.
 
@@ -50,8 +50,8 @@ def ask_all(
         dataset: of the cases.
         cases: some of its cases.
         path: file of the answers. What it says of another model, image or truth, or by other code, is not used.
-        workers: processes at most, one per core unless given; few cases, and those for another device than the
-            processor, are asked about in this one.
+        workers: processes at most; few cases, and those for another device than the processor, are asked about in this
+            one. A script that asks for several must do so under `if __name__ == "__main__":`.
 
     Yields:
         What the question returns, or `Failed`.
@@ -63,7 +63,7 @@ def ask_all(
     made = made_of(pipeline.config, pipeline.networks)
     model = fingerprint(made, pipeline.temperature, code_digest())
     asker = _Asker(question, pipeline, dataset, model, frozenset(said))
-    count = min(workers or cores(), len(cases) // IMAGES_EACH) if pipeline.device == "cpu" else 1
+    count = min(workers, len(cases) // IMAGES_EACH) if pipeline.device == "cpu" else 1
     for key, answer in map(asker, cases) if count < 2 else spread(asker, cases, workers=count):
         if isinstance(answer, Failed):
             yield answer

@@ -71,7 +71,7 @@ def calibrate_model(
     out: Path,
     *,
     device: str = "cpu",
-    workers: int | None = None,
+    workers: int = 1,
     report: Callable[[int, int], None] = lambda done, total: None,
 ) -> Calibration:
     """Fit the temperature of a model (Guo et al. 2017) on labelled images, and write the model with it to `out/model`.

@@ -79,7 +79,7 @@ def evaluate_model(
     out: Path,
     *,
     seed: int = 0,
-    workers: int | None = None,
+    workers: int = 1,
     report: Callable[[int, int], None] = lambda done, total: None,
 ) -> Evaluation:
     """Predict every image of a data set and write `predictions.csv`, `metrics.json`, `froc.csv` and `figures/`.

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import pickle
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
+from multiprocessing.queues import Queue
 from threading import Thread
 from typing import Any, TypeVar
 
@@ -44,12 +46,17 @@ def spread(
     Raises:
         LostProcess: a process ended before its work was done.
     """
-    count = min(workers or cores(), max(1, len(items)))
+    count, context = min(workers or cores(), max(1, len(items))), get_context("spawn")
+    sent: Queue[bytes] = context.Queue()
+    # With the arguments of a process that ends before it has read them Python would wait for ever, and tensors that are
+    # not sent by value take a file handle each.
+    sent.cancel_join_thread()
+    packed = pickle.dumps(work)
+    for _ in range(count):
+        sent.put(packed)
     with (
         _without_wide_arithmetic(),
-        ProcessPoolExecutor(
-            count, mp_context=get_context("spawn"), initializer=_begin, initargs=(work,)
-        ) as pool,
+        ProcessPoolExecutor(count, mp_context=context, initializer=_begin, initargs=(sent,)) as pool,
     ):
         try:
             yield from pool.map(_do, items)
@@ -68,10 +75,10 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def _begin(work: Callable[[Any], Any]) -> None:
-    """Keep the work, do it on one thread, and end with the process that asked: a killed one cannot say so."""
+def _begin(sent: Queue[bytes]) -> None:
+    """Take the work, do it on one thread, and end with the process that asked: a killed one cannot say so."""
     global _work
-    _work = work
+    _work = pickle.loads(sent.get())
     cv2.setNumThreads(1)
     if "torch" in sys.modules:  # simulation does without
         sys.modules["torch"].set_num_threads(1)
