@@ -28,23 +28,23 @@ def fail(item):
 
 
 class Heavy:
-    """Work that counts how often it is sent."""
+    """Work that counts how often it is packed."""
 
     def __reduce__(self):
-        SENT.append(1)
+        PACKED.append(1)
         return Heavy, ()
 
     def __call__(self, item):
         return item, torch.get_num_threads()
 
 
-SENT = []
+PACKED = []
 
 
-def test_work_is_sent_once_to_each_process_and_done_on_one_thread():
-    SENT.clear()
+def test_work_is_packed_once_and_done_on_one_thread():
+    PACKED.clear()
     assert list(spread(Heavy(), range(6), workers=2)) == [(item, 1) for item in range(6)]
-    assert len(SENT) == 2
+    assert len(PACKED) == 1
 
 
 def test_work_that_nobody_waits_for_is_given_up(tmp_path):
