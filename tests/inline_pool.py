@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import pickle
+from collections.abc import Callable
+from functools import partial
+from types import SimpleNamespace
 from typing import Any
+
+from calcigraph import processes
 
 
 class InlinePool:
-    """Stands in for `ProcessPoolExecutor` where only `map` is asked of it."""
+    """Stands in for `ProcessPoolExecutor`; work is done when its result is asked for."""
 
-    def __init__(
-        self, workers: int, *, initializer: Callable[..., None], initargs: tuple[Any, ...], **_: Any
-    ) -> None:
+    def __init__(self, workers: int, *, initargs: tuple[Any, ...], **_: Any) -> None:
         assert workers >= 1
-        initializer(*initargs)
+        processes._work = pickle.loads(initargs[0].get())
 
     def __enter__(self) -> InlinePool:
         return self
@@ -21,5 +24,8 @@ class InlinePool:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def map(self, work: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
-        return map(work, items)
+    def submit(self, work: Callable[[Any], Any], item: Any) -> SimpleNamespace:
+        return SimpleNamespace(result=partial(work, item))
+
+    def shutdown(self, *, cancel_futures: bool) -> None:
+        assert cancel_futures

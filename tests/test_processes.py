@@ -69,6 +69,27 @@ def die(item):
     os._exit(9)
 
 
+def die_once(item):
+    if item == 7:
+        os._exit(9)
+
+
+def test_a_lost_process_among_much_work_does_not_hang():
+    asked = (
+        "from calcigraph.processes import spread; from test_processes import die_once\n"
+        "if __name__ == '__main__': list(spread(die_once, range(4000), workers=2))"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", asked],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    assert ended.returncode == 1 and "LostProcess: one of 2 processes" in ended.stderr
+
+
 def test_a_process_that_is_killed_is_one_line():
     with pytest.raises(
         LostProcess, match=r"one of 1 processes that ended .*; the same command goes on"

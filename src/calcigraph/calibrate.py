@@ -92,13 +92,13 @@ def calibrate_model(
         LostProcess: a process ended before its work was done.
     """
     pipeline, card = Pipeline.from_pretrained(model, device=device), read_card(find_model(model))
-    _require_two({case.distribution for case in calibrating_cases(dataset)}, dataset, "labelled")
+    cases = calibrating_cases(dataset)
+    _require_two({case.distribution for case in cases}, dataset, "labelled")
     if (out / RUN_FILE).exists():
         raise BadModel(
             f"{out}, which holds another run", allowed="a folder of its own", do="choose another --out"
         )
     out.mkdir(parents=True, exist_ok=True)
-    cases = calibrating_cases(dataset)
     said, unfinished = [], out / UNFINISHED
     with closing(ask_all(_ask, pipeline, dataset, cases, unfinished, workers=workers)) as answers:
         for answer in answers:
@@ -129,8 +129,8 @@ def _require_two(distributions: Iterable[object], dataset: Dataset, which: str) 
         raise BadManifest(
             f"data set {dataset.folder} with {number} distributions {which}",
             allowed=f"two or more of {', '.join(DISTRIBUTIONS)}",
-            do="fill the distribution column of manifest.csv, mark fewer images train, add patients, or look at the "
-            "images with check --images",
+            do="fill the distribution column of manifest.csv, mark fewer images train or more validation, add patients, or "
+            "look at the images with check --images",
         )
 
 

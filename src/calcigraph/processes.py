@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -36,7 +37,7 @@ def spread(
     *,
     workers: int | None = None,
 ) -> Iterator[Made]:
-    """Do some work for every item, and yield what comes of it, in the order of the items.
+    """Do some work for every item, and yield what comes of it, in the order of the items; begun by the first `next`.
 
     Args:
         work: sent once to each process, which is started anew.
@@ -58,14 +59,18 @@ def spread(
         _without_wide_arithmetic(),
         ProcessPoolExecutor(count, mp_context=context, initializer=_begin, initargs=(sent,)) as pool,
     ):
+        asked = [pool.submit(_do, item) for item in items]
         try:
-            yield from pool.map(_do, items)
+            for one in asked:
+                yield one.result()
         except BrokenProcessPool:
             raise LostProcess(
                 f"one of {count} processes that ended before its work was done, as for lack of memory",
                 allowed="some GiB of memory for each processor that the machine offers",
-                do="the same command goes on from here; offer it fewer (taskset), or free memory",
+                do="the same command goes on from here; offer it fewer (--workers or taskset), or free memory",
             ) from None
+        finally:  # by the pool alone: what `map` cancels while a process is lost stops the pool from ending
+            pool.shutdown(cancel_futures=True)
 
 
 def cores() -> int:
@@ -78,11 +83,12 @@ def cores() -> int:
 def _begin(sent: Queue[bytes]) -> None:
     """Take the work, do it on one thread, and end with the process that asked: a killed one cannot say so."""
     global _work
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    Thread(target=_end_with_parent, daemon=True).start()
     _work = pickle.loads(sent.get())
     cv2.setNumThreads(1)
     if "torch" in sys.modules:  # simulation does without
         sys.modules["torch"].set_num_threads(1)
-    Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _do(item: Any) -> Any:

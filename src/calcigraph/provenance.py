@@ -47,7 +47,8 @@ def versions() -> dict[str, str]:
 def code_digest() -> str:
     """Return a fingerprint of this package's sources, by which the work of other code of one version is told."""
     folder = Path(__file__).parent
-    return fingerprint([(path.name, file_digest(path)) for path in sorted(folder.rglob("*.py"))])
+    files = [(str(path.relative_to(folder)), file_digest(path)) for path in sorted(folder.rglob("*.py"))]
+    return fingerprint(versions()["calcigraph"], files)
 
 
 def peak_rss_mb() -> float:

@@ -70,7 +70,7 @@ class Job:
         return fingerprint(source.label, file_stamp(source.path), self.spacing_mm, model)
 
     def earlier(self, source: Source) -> ImageResult | None:
-        """Return what an earlier run left of the same input, model and settings."""
+        """Return what an earlier run left of the same input, model, settings and code."""
         record = read_record(self.out / source.image_id, write_candidates=self.write_candidates)
         return record if record is not None and record.fingerprint == self.fingerprint(source) else None
 
