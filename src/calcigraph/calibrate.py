@@ -129,8 +129,8 @@ def _require_two(distributions: Iterable[object], dataset: Dataset, which: str) 
         raise BadManifest(
             f"data set {dataset.folder} with {number} distributions {which}",
             allowed=f"two or more of {', '.join(DISTRIBUTIONS)}",
-            do="fill the distribution column of manifest.csv, mark fewer images train or more validation, add patients, "
-            "or look at the images with check --images",
+            do="fill the distribution column of manifest.csv, mark fewer images train or more validation, "
+            "add patients, or look at the images with check --images",
         )
 
 
