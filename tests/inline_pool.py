@@ -18,12 +18,6 @@ class InlinePool:
         assert workers >= 1
         processes._work = pickle.loads(initargs[0].get())
 
-    def __enter__(self) -> InlinePool:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
     def submit(self, work: Callable[[Any], Any], item: Any) -> SimpleNamespace:
         return SimpleNamespace(result=partial(work, item))
 

@@ -55,13 +55,10 @@ def spread(
     packed = pickle.dumps(work)
     for _ in range(count):
         sent.put(packed)
-    with (
-        _without_wide_arithmetic(),
-        ProcessPoolExecutor(count, mp_context=context, initializer=_begin, initargs=(sent,)) as pool,
-    ):
-        asked = [pool.submit(_do, item) for item in items]
+    pool = ProcessPoolExecutor(count, mp_context=context, initializer=_begin, initargs=(sent,))
+    with _without_wide_arithmetic():
         try:
-            for one in asked:
+            for one in [pool.submit(_do, item) for item in items]:
                 yield one.result()
         except BrokenProcessPool:
             raise LostProcess(
