@@ -21,7 +21,7 @@ def pipeline(trained):
 @pytest.fixture
 def eager(monkeypatch):
     """Start a process for a single image."""
-    monkeypatch.setattr("calcigraph.ask.IMAGES_EACH", 1)
+    monkeypatch.setattr("calcigraph.processes.IMAGES_EACH", 1)
 
 
 def count(pipeline, dataset, case):
@@ -69,7 +69,7 @@ def test_a_process_that_is_killed_is_told(pipeline, tiny_cohort, tmp_path, eager
 
 
 def test_few_cases_are_asked_about_here(pipeline, tiny_cohort, tmp_path, monkeypatch):
-    monkeypatch.setattr("calcigraph.ask.spread", None)
+    monkeypatch.setattr("calcigraph.processes.spread", None)
     data = read_dataset(tiny_cohort)
     assert len(list(ask_all(count, pipeline, data, data.cases[:9], tmp_path / "kept", workers=8))) == 9
     assert list(ask_all(count, pipeline, data, [], tmp_path / "kept", workers=8)) == []

@@ -106,10 +106,12 @@ def test_a_run_of_something_else_is_not_written_over(trained, tiny_cohort):
 def test_the_card_says_it_once(overconfident, tiny_cohort, tmp_path):
     data = read_dataset(tiny_cohort)
     once = calibrate_model(overconfident, data, tmp_path / "once")
-    calibrate_model(tmp_path / "once", data, tmp_path / "twice")
+    tested = tuple(replace(case, split="test") for case in data.cases[:6])
+    calibrate_model(tmp_path / "once", replace(data, cases=tested + data.cases[6:]), tmp_path / "twice")
     card = (tmp_path / "twice" / "model" / "MODEL_CARD.md").read_text()
     assert card.startswith("# Card\n\ntext\n\n## Calibration\n") and card.count("## Calibration") == 1
     assert f"{once.temperature:.3f}" in card and data.name in card
+    assert f"- {once.after.n} images with a calcification (of no split, test); on" in card
 
 
 def test_a_killed_calibration_asks_no_image_twice(overconfident, tiny_cohort, tmp_path, monkeypatch):

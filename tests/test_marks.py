@@ -64,7 +64,12 @@ def test_graphs_repeat_and_come_by_turns():
     assert [int(graph.y) for graph in first] == [0, 1, 2, 3, 4, 0]
     for one, other in zip(first, again, strict=True):
         torch.testing.assert_close(one.pos, other.pos)
-        assert one.member.sum() >= 5 and torch.isnan(one.visual).all()
+        assert torch.isnan(one.visual).all()
+
+
+def test_lesions_of_which_little_is_found_are_shown_too():
+    found = [int(graph.member.sum()) for graph in draw_views(60, default(), np.random.default_rng(5))]
+    assert 1 <= min(found) < 5 < max(found)
 
 
 @pytest.mark.parametrize("config", [default(), paper()])

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from calcigraph.errors import LostProcess
-from calcigraph.processes import DISABLE, ENABLE, WIDE, cores, spread
+from calcigraph.processes import DISABLE, ENABLE, WIDE, cores, spread, spread_inference
 
 
 def note(item, folder):
@@ -45,6 +45,31 @@ def test_work_is_packed_once_and_done_on_one_thread():
     PACKED.clear()
     assert list(spread(Heavy(), range(6), workers=2)) == [(item, 1) for item in range(6)]
     assert len(PACKED) == 1
+
+
+def make_tensor(item):
+    return torch.full((3,), item)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit of open files here")
+def test_tensors_come_back_by_value():
+    import resource
+
+    least, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (100, most))
+    try:
+        made = list(spread(make_tensor, range(200), workers=1))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (least, most))
+    assert [int(one[0]) for one in made] == list(range(200))
+
+
+def test_few_images_and_other_devices_are_asked_about_in_this_process():
+    def asked(images, device, workers):
+        return list(spread_inference(lambda item: item, range(images), device=device, workers=workers))
+
+    assert asked(19, "cpu", 8) == list(range(19))
+    assert asked(50, "mps", 8) == asked(50, "cpu", 1) == list(range(50))
 
 
 def test_work_that_nobody_waits_for_is_given_up(tmp_path):

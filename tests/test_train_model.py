@@ -22,7 +22,7 @@ from calcigraph.models import build_networks
 from calcigraph.pipeline import Pipeline
 from calcigraph.training import KeptDetector, train_model
 from calcigraph.training.card import detector_lines
-from calcigraph.training.model import hold_against, hold_out
+from calcigraph.training.model import encode_cases, hold_against, hold_out
 from calcigraph.training.points import draw_views
 from calcigraph.training.run_folder import claim_folder, read_record, run_key
 from inline_pool import InlinePool
@@ -110,6 +110,30 @@ def test_another_data_set_in_the_same_run_folder_is_refused(trained, tiny_cohort
                 other, CONFIGS["default"], run, detector=KeptDetector.load(run / "model"), reporter=Heard()
             )
         one_line(caught)
+
+
+def test_several_processes_encode_what_one_encodes(trained, tiny_cohort, monkeypatch):
+    run, _, model = trained("default")
+    config, networks, _ = load_model(model.folder)
+    cases, heard = read_dataset(tiny_cohort).cases, []
+
+    def encode(each):
+        monkeypatch.setattr("calcigraph.processes.IMAGES_EACH", each)
+        return list(
+            encode_cases(
+                networks,
+                config,
+                run / "candidates",
+                cases,
+                device="cpu",
+                report=lambda *n: heard.append(n),
+            )
+        )
+
+    for here, there in zip(encode(1000), encode(1), strict=True):
+        assert here.graph.pos.equal(there.graph.pos) and here.graph.member.equal(there.graph.member)
+        torch.testing.assert_close(here.graph.visual, there.graph.visual)
+    assert heard == [(done, len(cases)) for done in range(1, len(cases) + 1)] * 2
 
 
 def test_a_detector_is_kept(trained, tiny_cohort, tmp_path):

@@ -11,12 +11,9 @@ from calcigraph.errors import CalcigraphError
 from calcigraph.io import Case, Dataset
 from calcigraph.io.lines import add_answer, read_answers
 from calcigraph.pipeline import Pipeline
-from calcigraph.processes import spread
+from calcigraph.processes import spread_inference
 from calcigraph.provenance import code_digest, fingerprint
 from calcigraph.training.run_folder import case_stamp, made_of
-
-IMAGES_EACH = 10
-"""Images for which a process is started: the start takes seconds."""
 
 Question = Callable[[Pipeline, Dataset, Case], Any]
 """What is asked about a case; can be pickled. The answer is something that JSON can hold."""
@@ -50,8 +47,8 @@ def ask_all(
         dataset: of the cases.
         cases: some of its cases.
         path: file of the answers. What it says of another model, image or truth, or by other code, is not used.
-        workers: processes at most; few cases, and those for another device than the processor, are asked about in this
-            one. A script that asks for several must do so under `if __name__ == "__main__":`.
+        workers: processes at most; see `processes.spread_inference`. A script that asks for several must do so under
+            `if __name__ == "__main__":`.
 
     Yields:
         What the question returns, or `Failed`.
@@ -63,8 +60,7 @@ def ask_all(
     made = made_of(pipeline.config, pipeline.networks)
     model = fingerprint(made, pipeline.temperature, code_digest())
     asker = _Asker(question, pipeline, dataset, model, frozenset(said))
-    count = min(workers, len(cases) // IMAGES_EACH) if pipeline.device == "cpu" else 1
-    for key, answer in map(asker, cases) if count < 2 else spread(asker, cases, workers=count):
+    for key, answer in spread_inference(asker, cases, device=pipeline.device, workers=workers):
         if isinstance(answer, Failed):
             yield answer
             continue

@@ -116,7 +116,7 @@ def calibrate_model(
         pipeline.networks,
         temperature=result.temperature,
         ranges=pipeline.ranges,
-        card=_card(card, dataset, pipeline.temperature, result),
+        card=_card(card, dataset, cases, pipeline.temperature, result),
     )
     unfinished.unlink(missing_ok=True)
     return result
@@ -184,8 +184,9 @@ def _fit(pipeline: Pipeline, asked: _Asked, folder: Path) -> Calibration:
     )
 
 
-def _card(card: str, dataset: Dataset, before: float, result: Calibration) -> str:
+def _card(card: str, dataset: Dataset, cases: Sequence[Case], before: float, result: Calibration) -> str:
     """Say on a model's card on what it was calibrated, in place of what was said before."""
+    splits = ", ".join(sorted({case.split or "of no split" for case in cases}))
     told, _, _ = card.partition(f"\n{SECTION}")
     ece = f"{result.before.ece:.3f} with {before:.3f}, {result.after.ece:.3f} with {result.temperature:.3f}"
     return "\n".join(
@@ -196,7 +197,7 @@ def _card(card: str, dataset: Dataset, before: float, result: Calibration) -> st
             "",
             f"{TEMPERATURE}, in place of what is said above: {result.temperature:.3f}.",
             f"- Data set: {dataset.name}. Source: {dataset.source}. It must not have trained the model.",
-            f"- {result.after.n} images with a calcification; on {result.empty} more none was found.",
+            f"- {result.after.n} images with a calcification ({splits}); on {result.empty} more none was found.",
             f"- Expected calibration error on these images, which chose it, with their class shares: {ece}.",
             f"- Macro AUC {result.after.macro_auc:.3f}, accuracy {result.after.accuracy:.3f} (always the same answer: "
             f"{result.constant.accuracy:.3f}), each named by its likeliest class.",

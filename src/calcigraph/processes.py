@@ -24,6 +24,9 @@ WIDE = "AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL AVX512_SPR 
 """What NumPy does without in these processes, by the names of NumPy 2.0 to 2.4. Its exponentials and sines for AVX-512
 differ from those for AVX2 in the last bit, and with them some grey values of a simulated image by one."""
 
+IMAGES_EACH = 10
+"""Images for which a process that asks networks is started: the start takes seconds."""
+
 _work: Callable[[Any], Any]
 """What this process does, where it was started by `spread`."""
 
@@ -49,17 +52,16 @@ def spread(
     """
     count, context = min(workers or cores(), max(1, len(items))), get_context("spawn")
     sent: Queue[bytes] = context.Queue()
-    # With the arguments of a process that ends before it has read them Python would wait for ever, and tensors that are
-    # not sent by value take a file handle each.
+    # With the arguments of a process that ends before it has read them Python would wait for ever.
     sent.cancel_join_thread()
-    packed = pickle.dumps(work)
+    packed = pickle.dumps(work)  # both ways: tensors that are not sent by value take a file handle each
     for _ in range(count):
         sent.put(packed)
     pool = ProcessPoolExecutor(count, mp_context=context, initializer=_begin, initargs=(sent,))
     with _without_wide_arithmetic():
         try:
             for one in [pool.submit(_do, item) for item in items]:
-                yield one.result()
+                yield pickle.loads(one.result())
         except BrokenProcessPool:
             raise LostProcess(
                 f"one of {count} processes that ended before its work was done, as for lack of memory",
@@ -68,6 +70,28 @@ def spread(
             ) from None
         finally:  # by the pool alone: what `map` cancels while a process is lost stops the pool from ending
             pool.shutdown(cancel_futures=True)
+
+
+def spread_inference(
+    work: Callable[[Given], Made],
+    images: Sequence[Given],
+    *,
+    device: str,
+    workers: int | None = None,
+) -> Iterator[Made]:
+    """Put every image to networks, as by `spread`; few images, or another device than the processor, in this process.
+
+    Args:
+        work: holds the networks.
+        images: put to them one at a time.
+        device: where the networks run.
+        workers: processes at most; one per core that may be used unless given.
+
+    Raises:
+        LostProcess: a process ended before its work was done.
+    """
+    count = min(workers or cores(), len(images) // IMAGES_EACH) if device == "cpu" else 1
+    return map(work, images) if count < 2 else spread(work, images, workers=count)
 
 
 def cores() -> int:
@@ -88,8 +112,8 @@ def _begin(sent: Queue[bytes]) -> None:
         sys.modules["torch"].set_num_threads(1)
 
 
-def _do(item: Any) -> Any:
-    return _work(item)
+def _do(item: Any) -> bytes:
+    return pickle.dumps(_work(item))
 
 
 def _end_with_parent() -> None:

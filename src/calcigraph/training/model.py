@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from calcigraph.io.tables import write_text
 from calcigraph.lexicon import DISTRIBUTIONS
 from calcigraph.metrics import constant_answer, scores
 from calcigraph.models import DistributionNet, Networks, build_networks, predict_logits
+from calcigraph.processes import spread_inference
 from calcigraph.training.candidates import detect_dataset, load_image, require_truth
 from calcigraph.training.card import HeldOut, write_card
 from calcigraph.training.detector import Road, train_detector
@@ -181,20 +183,27 @@ def encode_cases(
     device: str,
     report: Callable[[int, int], None],
 ) -> Iterator[Encoding]:
-    """Encode cases from their candidates, one after the other; the graphs have their distributions."""
-    for done, case in enumerate(cases, start=1):
-        image = load_image(candidates, case)
-        yield encode_candidates(
-            image.breast,
-            image.candidates,
-            config,
-            networks,
-            extent_mm=image.extent_mm,
-            distribution=case.distribution,
-            member=image.member,
-            device=device,
-        )
+    """Encode cases from their candidates, by several processes; the graphs have their distributions."""
+    work = partial(_encode_case, networks=networks, config=config, candidates=candidates, device=device)
+    for done, encoding in enumerate(spread_inference(work, cases, device=device), start=1):
+        yield encoding
         report(done, len(cases))
+
+
+def _encode_case(
+    case: Case, *, networks: Networks, config: Config, candidates: Path, device: str
+) -> Encoding:
+    image = load_image(candidates, case)
+    return encode_candidates(
+        image.breast,
+        image.candidates,
+        config,
+        networks,
+        extent_mm=image.extent_mm,
+        distribution=case.distribution,
+        member=image.member,
+        device=device,
+    )
 
 
 def _encode(networks: Networks, road: Road) -> tuple[list[CalcificationGraph], Ranges]:

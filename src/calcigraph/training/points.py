@@ -19,7 +19,7 @@ LESIONS_PER_BREAST = 8
 """Growing a breast takes longer than all else, so it is shown with several lesions, one by one."""
 
 TRIES = 30
-"""So many breasts are drawn for one graph with enough calcifications."""
+"""So many breasts are drawn for one graph on which something of the lesion is found."""
 
 
 def graph_of_marks(
@@ -54,11 +54,12 @@ def draw_graph(
 ) -> CalcificationGraph:
     """Draw this distribution in a breast and return the graph of one view.
 
-    At least `config.confirm.at_least` marks of it are true, unless `TRIES` breasts in a row show fewer.
+    One mark of it or more is true, unless `TRIES` breasts in a row show none: probabilities are asked for from one
+    calcification on.
 
     Args:
         distribution: of the lesion.
-        config: neighbours, edge labels, width of the visual features and least number of calcifications.
+        config: neighbours, edge labels and width of the visual features.
         traits: of the detectors.
         rng: of all.
         breast: the first that is tried; drawn unless given.
@@ -70,7 +71,7 @@ def draw_graph(
         calcifications = lesion + place_satellites(breast, lesion, rng) + place_look_alikes(breast, rng)
         view = View.CC if rng.random() < 0.5 else View.MLO
         marked = mark_view(breast, calcifications, view=view, traits=traits, rng=rng)
-        if marked.is_lesion.sum() >= config.confirm.at_least:
+        if marked.is_lesion.any():
             break
     return graph_of_marks(marked, config, distribution=distribution)
 
@@ -80,7 +81,7 @@ def draw_views(count: int, config: Config, rng: np.random.Generator) -> Iterator
 
     Args:
         count: of graphs.
-        config: neighbours, edge labels, width of the visual features and least number of calcifications.
+        config: neighbours, edge labels and width of the visual features.
         rng: of all; what draws from it between two graphs changes those that follow.
     """
     traits = DetectorTraits()
