@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+import weakref
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import torch
 
 from calcigraph.errors import LostProcess
 from calcigraph.processes import DISABLE, ENABLE, WIDE, cores, spread, spread_inference
+from inline_pool import InlinePool
 
 
 def note(item, folder):
@@ -62,6 +64,25 @@ def test_tensors_come_back_by_value():
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (least, most))
     assert [int(one[0]) for one in made] == list(range(200))
+
+
+def test_what_was_yielded_is_held_no_longer(monkeypatch):
+    asked = []
+
+    class Asked:
+        def __init__(self, work, item):
+            self.result = partial(work, item)
+
+    class Pool(InlinePool):
+        def submit(self, work, item):
+            one = Asked(work, item)
+            asked.append(weakref.ref(one))
+            return one
+
+    monkeypatch.setattr("calcigraph.processes.ProcessPoolExecutor", Pool)
+    made = spread(len, ["a", "bb", "ccc"])
+    assert (next(made), next(made)) == (1, 2)
+    assert [one() is None for one in asked] == [True, True, False]
 
 
 def test_few_images_and_other_devices_are_asked_about_in_this_process():

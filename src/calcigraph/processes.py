@@ -6,6 +6,7 @@ import os
 import pickle
 import signal
 import sys
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -60,8 +61,9 @@ def spread(
     pool = ProcessPoolExecutor(count, mp_context=context, initializer=_begin, initargs=(sent,))
     with _without_wide_arithmetic():
         try:
-            for one in [pool.submit(_do, item) for item in items]:
-                yield pickle.loads(one.result())
+            asked = deque(pool.submit(_do, item) for item in items)
+            while asked:  # what was yielded is held no longer
+                yield pickle.loads(asked.popleft().result())
         except BrokenProcessPool:
             raise LostProcess(
                 f"one of {count} processes that ended before its work was done, as for lack of memory",
