@@ -64,7 +64,7 @@ def test_graphs_repeat_and_come_by_turns():
     assert [int(graph.y) for graph in first] == [0, 1, 2, 3, 4, 0]
     for one, other in zip(first, again, strict=True):
         torch.testing.assert_close(one.pos, other.pos)
-        assert torch.isnan(one.visual).all()
+        assert one.member.sum() >= 1 and torch.isnan(one.visual).all()
 
 
 def test_lesions_of_which_little_is_found_are_shown_too():
