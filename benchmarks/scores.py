@@ -15,13 +15,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from parts import answers, class_lines, interval, part_lines
 from real_sets import Row, measure_all
 
 from calcigraph.cases import any_view, fuse_views
 from calcigraph.config import Config
 from calcigraph.io import read_dataset
 from calcigraph.io.tables import read_table
-from calcigraph.lexicon import DISTRIBUTIONS, RESEARCH_USE, Distribution
+from calcigraph.lexicon import DISTRIBUTIONS, RESEARCH_USE
 from calcigraph.metrics import (
     EQUAL,
     Interval,
@@ -51,10 +52,6 @@ EQUALLY_FREQUENT = (
 )
 
 
-def interval(found: Interval) -> str:
-    return f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"
-
-
 def labelled(answers: pd.DataFrame, data: Path) -> pd.DataFrame:
     """Return the answers for views with a label, less the classes of which there is but one patient."""
     table = answers.dropna(subset=["truth"])
@@ -69,10 +66,8 @@ def expecting_equally(given: np.ndarray, config: Config) -> np.ndarray:
 
 
 def distribution_table(table: pd.DataFrame, config: Config) -> list[str]:
-    labels = np.array([Distribution(name).place for name in table["truth"]])
-    given, patients = table[[f"p_{name}" for name in DISTRIBUTIONS]].to_numpy(np.float64), table["patient_id"]
+    (labels, given, named), patients = answers(table), table["patient_id"]
     breasts = (patients + " " + table["side"] + " " + table["truth"]).tolist()
-    named = table["distribution"].notna().to_numpy()
     first, fused = fuse_views(given, breasts)
     fused_named, of_breasts = any_view(named, breasts), patients.iloc[first].tolist()
     views = bootstrap(labels, given, named, patients=patients.tolist(), seed=0)
@@ -166,11 +161,20 @@ def detection_lines(metrics: dict[str, Any]) -> list[str]:
 def section(title: str, folder: Path, data: Path, config: Config) -> list[str]:
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     about = metrics["dataset"]
-    answers = read_table(folder / "predictions.csv")
-    table = labelled(answers, data)
+    said = read_table(folder / "predictions.csv")
+    table = labelled(said, data)
     lines = [f"## {title}", "", f"{about['name']} ({about['source']}). {metrics['protocol']}.", ""]
     lines += [*distribution_table(table, config), "", *confusion_table(table), ""]
-    return [*lines, *normal_lines(answers), *detection_lines(metrics), ""]
+    lines += [*normal_lines(said), *detection_lines(metrics), ""]
+    return [
+        *lines,
+        "Where it fails, one view at a time (AUC over the classes that a part has):",
+        "",
+        *class_lines(table),
+        "",
+        *part_lines(table, data),
+        "",
+    ]
 
 
 def normal_lines(table: pd.DataFrame) -> list[str]:

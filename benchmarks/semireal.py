@@ -18,7 +18,7 @@ from calcigraph.cases import fuse_views
 from calcigraph.config import Config, PretrainingConfig, default, paper
 from calcigraph.graph import CalcificationGraph
 from calcigraph.lexicon import DISTRIBUTIONS, Distribution
-from calcigraph.metrics import bootstrap, scores
+from calcigraph.metrics import answers_of, bootstrap, confusion_matrix, constant_answer, scores
 from calcigraph.models import DistributionNet, build_networks, predict_probabilities
 from calcigraph.simulate import PlannedCase, plan_outlined, read_outlines
 from calcigraph.simulate.marks import DetectorTraits, MarkedView, mark_view
@@ -26,15 +26,21 @@ from calcigraph.simulate.outlined import simulate_outlined
 from calcigraph.simulate.projection import project_breast
 from calcigraph.training.graphs import GraphExamples, augment_graph, fit_graphs
 from calcigraph.training.points import draw_graph, draw_views, graph_of_marks
+from calcigraph.training.soft_labels import soft_labels
 
 OUT = Path(os.environ.get("CALCIGRAPH_BUILD", "build")) / "semireal"
 SEEDS = range(5)
 DRAWS = (7, 8, 9)
-VIEWS, JUDGES = 6000, 500
+VIEWS, JUDGES, ASKED = 6000, 500, 3000
 EPOCHS = 6
-SHOWN = ("macro_auc", "balanced_accuracy", "kappa", "accuracy")
-NAMES = ("macro AUC", "balanced accuracy", "κ", "accuracy")
-HEAD = ("", f"| set | n | {' | '.join(NAMES)} |", "|---" * 6 + "|")
+SHOWN = {
+    "macro_auc": "macro AUC",
+    "balanced_accuracy": "balanced accuracy",
+    "macro_f1": "macro F1",
+    "kappa": "κ",
+    "accuracy": "accuracy",
+}
+HEAD = ("", f"| set | n | {' | '.join(SHOWN.values())} |", "|---" * (2 + len(SHOWN)) + "|")
 PRESETS = {"default": default, "paper": paper}
 
 
@@ -85,7 +91,7 @@ def independent(config: Config) -> TestSet:
         draw_graph(
             DISTRIBUTIONS[i % len(DISTRIBUTIONS)], config, DetectorTraits(), np.random.default_rng([9001, i])
         )
-        for i in range(1000)
+        for i in range(ASKED)
     ]
     names = [str(number) for number in range(len(graphs))]
     return TestSet(graphs, names, names)
@@ -101,13 +107,40 @@ def trained(config: Config, views: list[CalcificationGraph], seed: int, run: Pat
     torch.manual_seed(seed)
     net = build_networks(config).distribution
     recipe = replace(PretrainingConfig().recipe, epochs=EPOCHS, augment=False)
-    training, judges = GraphExamples(views[:VIEWS], config.graph), GraphExamples(views[VIEWS:], config.graph)
+    stage, learnt = config.pretraining, views[:VIEWS]
+    shares = soft_labels(learnt, softness=stage.label_softness) if stage.graphs else None
+    training, judges = (
+        GraphExamples(learnt, config.graph, shares=shares),
+        GraphExamples(views[VIEWS:], config.graph),
+    )
     fit_graphs(net, training, judges, recipe=recipe, seed=seed, run_dir=run)
     return net
 
 
+def labels_of(tests: TestSet) -> np.ndarray:
+    return np.array([int(graph.y) for graph in tests.graphs])
+
+
+def constant_row(name: str, tests: TestSet) -> str:
+    always = asdict(constant_answer(labels_of(tests)))
+    return f"| {name}, always the same answer | {len(tests.graphs)} | {' | '.join(f'{always[n]:.3f}' for n in SHOWN)} |"
+
+
+def confusion_rows(name: str, tests: TestSet, probabilities: np.ndarray) -> list[str]:
+    """A table of the answers to each class that the set has."""
+    counts = confusion_matrix(labels_of(tests), answers_of(probabilities))[:, : len(DISTRIBUTIONS)]
+    answers = " | ".join(DISTRIBUTIONS)
+    lines = [
+        "",
+        f"| {name}, five seeds together, truth \\ answer | {answers} |",
+        "|---" * (1 + len(DISTRIBUTIONS)) + "|",
+    ]
+    cells = zip(DISTRIBUTIONS, counts, strict=True)
+    return lines + [f"| {truth} | {' | '.join(map(str, row))} |" for truth, row in cells if row.any()]
+
+
 def row(name: str, tests: TestSet, probabilities: np.ndarray, *, fused: bool = False) -> str:
-    labels, patients = np.array([int(graph.y) for graph in tests.graphs]), np.array(tests.patients)
+    labels, patients = labels_of(tests), np.array(tests.patients)
     if fused:
         first, probabilities = fuse_views(probabilities, tests.breasts)
         labels, patients = labels[first], patients[first]
@@ -118,7 +151,7 @@ def row(name: str, tests: TestSet, probabilities: np.ndarray, *, fused: bool = F
 
 def differences(name: str, tests: TestSet, better: np.ndarray, worse: np.ndarray) -> str:
     """A row: `better` less `worse`, both asked about the same draws of patients."""
-    labels = np.array([int(graph.y) for graph in tests.graphs])
+    labels = labels_of(tests)
     _, patient = np.unique(tests.patients, return_inverse=True)
     members = [np.flatnonzero(patient == each) for each in range(patient.max() + 1)]
 
@@ -136,7 +169,7 @@ def differences(name: str, tests: TestSet, better: np.ndarray, worse: np.ndarray
 
 
 def table(preset: str, sets: dict[str, TestSet]) -> tuple[list[str], dict[str, np.ndarray]]:
-    """Rows of a preset, and what its five seeds together answer for each set."""
+    """Rows of a preset, its confusion matrices, and what its five seeds together answer for each set."""
     answers: dict[str, list[np.ndarray]] = {name: [] for name in sets}
     config = PRESETS[preset]()
     views = training_views(config)
@@ -155,7 +188,9 @@ def table(preset: str, sets: dict[str, TestSet]) -> tuple[list[str], dict[str, n
         if len(set(tests.breasts)) < len(tests.breasts):
             rows.append(row(f"{name}, five seeds, views fused", tests, together, fused=True))
             rows.append(row(f"{name}, seed 0, views fused", tests, answers[name][0], fused=True))
-        lines += rows
+        lines += [*rows, constant_row(name, tests)]
+    for name, tests in sets.items():
+        lines += confusion_rows(name, tests, agreed[name])
     return lines, agreed
 
 
@@ -165,10 +200,12 @@ def main() -> None:
         "# The graph network on marks without pixels",
         "",
         f"Written by `make semireal`. Trained on simulated marks alone ({EPOCHS} epochs of the same {VIEWS} views).",
-        "*Simulated*: 1000 independent views of all five classes, a patient each. *Semi-real*: simulated marks inside",
-        "the DDSM outlines of radiologists with their labels, without the one diffuse outline; the network never saw",
-        f"them; marks were drawn {len(DRAWS)} times for each outline. The extents of the simulated lesions follow",
-        "the quantiles of these outlines (`docs/calibration.md`). Intervals: 95 %, bootstrap by patient.",
+        "As its settings say, `default` learns soft labels, and `paper` the one label of each view.",
+        f"*Simulated*: {ASKED} independent views of all five classes, a patient each. *Semi-real*: simulated",
+        "marks inside the DDSM outlines of radiologists with their labels, without the one diffuse outline; the",
+        f"network never saw them; marks were drawn {len(DRAWS)} times for each outline. The extents of simulated",
+        "lesions follow the quantiles of these outlines (`docs/calibration.md`). Intervals: 95 %, bootstrap by",
+        "patient.",
     ]
     answers = {}
     for preset, make in PRESETS.items():

@@ -37,7 +37,7 @@ def ask_all(
     cases: Sequence[Case],
     path: Path,
     *,
-    workers: int = 1,
+    workers: int | None = 1,
 ) -> Generator[Any]:
     """Yield the answer to each case, in their order; what was answered before is not asked again.
 
@@ -47,8 +47,8 @@ def ask_all(
         dataset: of the cases.
         cases: some of its cases.
         path: file of the answers. What it says of another model, image or truth, or by other code, is not used.
-        workers: processes at most; see `processes.spread_inference`. A script that asks for several must do so under
-            `if __name__ == "__main__":`.
+        workers: processes at most, None for one per core (`processes.spread_inference`). A script that asks for
+            several must do so under `if __name__ == "__main__":`.
 
     Yields:
         What the question returns, or `Failed`.

@@ -71,7 +71,7 @@ def calibrate_model(
     out: Path,
     *,
     device: str = "cpu",
-    workers: int = 1,
+    workers: int | None = 1,
     report: Callable[[int, int], None] = lambda done, total: None,
 ) -> Calibration:
     """Fit the temperature of a model (Guo et al. 2017) on labelled images, and write the model with it to `out/model`.
@@ -83,7 +83,7 @@ def calibrate_model(
         dataset: of images that did not train it (`calibrating_cases`).
         out: folder for the results.
         device: where the networks run.
-        workers: processes at most; see `ask_all`.
+        workers: processes at most, None for one per core; see `ask_all`.
         report: called with images done and images in all.
 
     Raises:

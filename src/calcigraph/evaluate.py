@@ -79,7 +79,7 @@ def evaluate_model(
     out: Path,
     *,
     seed: int = 0,
-    workers: int = 1,
+    workers: int | None = 1,
     report: Callable[[int, int], None] = lambda done, total: None,
 ) -> Evaluation:
     """Predict every image of a data set and write `predictions.csv`, `metrics.json`, `froc.csv` and `figures/`.
@@ -91,7 +91,7 @@ def evaluate_model(
         dataset: where its manifest marks images `test`, only these.
         out: folder for the results.
         seed: of the bootstrap.
-        workers: processes at most; see `ask_all`.
+        workers: processes at most, None for one per core; see `ask_all`.
         report: called with images done and images in all.
 
     Raises:

@@ -50,7 +50,6 @@ def calibrate(
     from calcigraph.batch import prepare_folder
     from calcigraph.calibrate import calibrate_model, calibrating_cases
     from calcigraph.io import read_dataset
-    from calcigraph.processes import cores
 
     data = read_dataset(dataset)
     prepare_folder(out)
@@ -61,7 +60,7 @@ def calibrate(
                 data,
                 out,
                 device=device,
-                workers=workers or cores(),
+                workers=workers,
                 report=lambda number, total: move(number, "images"),
             )
     except KeyboardInterrupt:

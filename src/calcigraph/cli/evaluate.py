@@ -55,7 +55,6 @@ def evaluate(
     from calcigraph.evaluate import evaluate_model, scored_cases
     from calcigraph.io import read_dataset
     from calcigraph.pipeline import Pipeline
-    from calcigraph.processes import cores
     from calcigraph.seed import require_seed
 
     require_seed(seed)
@@ -72,7 +71,7 @@ def evaluate(
                 data,
                 out,
                 seed=seed,
-                workers=workers or cores(),
+                workers=workers,
                 report=lambda done, total: move(done, "images"),
             )
     except KeyboardInterrupt:
