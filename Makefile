@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 WEIGHTS := build/weights
 SCORES := build/scores
+SHIPPED := src/calcigraph/weights/default
 STUDY := docs/study
 IMAGES := --batch 16 --precision bf16-mixed
 BUDGET := --models all --config benchmarks/study_paper.toml --image-size 256 --image-epochs 15 $(IMAGES)
@@ -35,8 +36,8 @@ weights: $(READY)  ## simulate, train and write the shipped model; resumes after
 	$(BIN)/calcigraph train $(WEIGHTS)/graphs --out $(WEIGHTS)/run --detector $(WEIGHTS)/detector --seed 1
 	$(BIN)/calcigraph simulate --out $(WEIGHTS)/calibration --cases 100 --normals 0 --seed 2027
 	$(BIN)/calcigraph calibrate $(WEIGHTS)/run $(WEIGHTS)/calibration --out $(WEIGHTS)/calibrated
-	mkdir -p src/calcigraph/weights/default
-	cp $(WEIGHTS)/calibrated/model/* src/calcigraph/weights/default/
+	mkdir -p $(SHIPPED)
+	cp $(WEIGHTS)/calibrated/model/* $(SHIPPED)/
 
 scores: $(READY)  ## every score of the shipped model: docs/scores.md; semi-real and real with CALCIGRAPH_DATA
 	$(BIN)/calcigraph simulate --out $(SCORES)/simulated-set --cases 100 --normals 50 --seed 9001 --spacing 0.078
@@ -47,7 +48,8 @@ ifdef CALCIGRAPH_DATA
 	$(BIN)/calcigraph evaluate default $(SCORES)/semi-real-set --out $(SCORES)/semi_real
 endif
 	$(BIN)/python benchmarks/scores.py $(SCORES)
-	cp docs/scores.md src/calcigraph/weights/default/SCORES.md
+	cp docs/scores.md $(SHIPPED)/SCORES.md
+	grep -q SCORES.md $(SHIPPED)/MODEL_CARD.md || printf '\nScores, and where it fails: [SCORES.md](SCORES.md).\n' >> $(SHIPPED)/MODEL_CARD.md
 
 # With glibc, large tensors stay with the process instead of being asked of the system anew for every batch: image
 # networks train in up to a quarter less time, to the same numbers.

@@ -52,9 +52,9 @@ EQUALLY_FREQUENT = (
 )
 
 
-def labelled(answers: pd.DataFrame, data: Path) -> pd.DataFrame:
+def labelled(said: pd.DataFrame, data: Path) -> pd.DataFrame:
     """Return the answers for views with a label, less the classes of which there is but one patient."""
-    table = answers.dropna(subset=["truth"])
+    table = said.dropna(subset=["truth"])
     patients = table.groupby("truth")["patient_id"].transform("nunique")
     sides = {case.image_id: str(case.laterality) for case in read_dataset(data).cases}
     return table[patients > 1].assign(side=lambda kept: kept["image_id"].map(sides))
