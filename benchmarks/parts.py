@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from tables import interval
 
-from calcigraph.io import read_dataset
 from calcigraph.lexicon import DISTRIBUTIONS, Distribution
-from calcigraph.metrics import Interval, bootstrap, constant_answer
+from calcigraph.metrics import bootstrap, constant_answer
 from calcigraph.simulate import CohortOptions, PlannedCase
 from calcigraph.simulate.cohort import case_machine
 
@@ -21,15 +21,11 @@ FOUND = (0, 5, 10, 20, 40)
 """Least number of calcifications found of each part; with fewer than five none is named."""
 
 
-def interval(found: Interval) -> str:
-    return f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"
-
-
 def part_lines(table: pd.DataFrame, data: Path) -> list[str]:
     """Score the parts of a set, one view at a time.
 
     Args:
-        table: a row for every labelled view, as in `predictions.csv`.
+        table: a row for every labelled view, as in `predictions.csv`, and its `view`.
         data: the simulated data set.
     """
     lines = [
@@ -42,8 +38,10 @@ def part_lines(table: pd.DataFrame, data: Path) -> list[str]:
 def class_lines(table: pd.DataFrame) -> list[str]:
     """Say of each class how often it is named, and what it is most often called instead."""
     lines = ["| truth | n | named so | most often called instead |", "|---|---|---|---|"]
-    for name in [name for name in DISTRIBUTIONS if (table["truth"] == name).any()]:
+    for name in DISTRIBUTIONS:
         views = table[table["truth"] == name]
+        if views.empty:
+            continue
         right = views["distribution"] == name
         hits = bootstrap(*answers(views), patients=views["patient_id"].tolist(), seed=0)["accuracy"]
         others = views["distribution"][~right].fillna("none").value_counts()
@@ -57,9 +55,8 @@ def _parts(table: pd.DataFrame, data: Path) -> Iterator[tuple[str, pd.Series]]:
     for low, high in zip(FOUND, (*FOUND[1:], None), strict=True):
         name = f"{low} to {high - 1}" if high else f"{low} or more"
         yield f"{name} calcifications found", (found >= low) & (found < (high or np.inf))
-    views = table["image_id"].map({case.image_id: str(case.view) for case in read_dataset(data).cases})
-    for view in sorted(views.unique()):
-        yield view, views == view
+    for view in sorted(table["view"].unique()):
+        yield view, table["view"] == view
     film = table["image_id"].map(partial(_is_film, options=_options(data)))
     if film.any():
         yield "digital", ~film

@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from parts import answers, class_lines, interval, part_lines
+from parts import answers, class_lines, part_lines
 from real_sets import Row, measure_all
+from tables import confusion_lines, interval
 
 from calcigraph.cases import any_view, fuse_views
 from calcigraph.config import Config
@@ -26,8 +27,10 @@ from calcigraph.lexicon import DISTRIBUTIONS, RESEARCH_USE
 from calcigraph.metrics import (
     EQUAL,
     Interval,
+    answers_of,
     bootstrap,
     calibration_error,
+    confusion_matrix,
     constant_answer,
     fill_unknown,
     is_known,
@@ -53,11 +56,15 @@ EQUALLY_FREQUENT = (
 
 
 def labelled(said: pd.DataFrame, data: Path) -> pd.DataFrame:
-    """Return the answers for views with a label, less the classes of which there is but one patient."""
+    """Return the answers for labelled views, their side and view beside them, less classes with a single patient."""
     table = said.dropna(subset=["truth"])
     patients = table.groupby("truth")["patient_id"].transform("nunique")
-    sides = {case.image_id: str(case.laterality) for case in read_dataset(data).cases}
-    return table[patients > 1].assign(side=lambda kept: kept["image_id"].map(sides))
+    cases = {case.image_id: case for case in read_dataset(data).cases}
+    shown = [cases[image_id] for image_id in table["image_id"]]
+    table = table.assign(
+        side=[str(case.laterality) for case in shown], view=[str(case.view) for case in shown]
+    )
+    return table[patients > 1]
 
 
 def expecting_equally(given: np.ndarray, config: Config) -> np.ndarray:
@@ -140,12 +147,8 @@ def fusing_gain(labels: np.ndarray, given: np.ndarray, patients: np.ndarray, bre
 
 
 def confusion_table(table: pd.DataFrame) -> list[str]:
-    names = [str(name) for name in DISTRIBUTIONS]
-    counts = pd.crosstab(table["truth"], table["distribution"].fillna("none"))
-    present = [name for name in names if name in counts.index]
-    counts = counts.reindex(index=present, columns=[*names, "none"], fill_value=0)
-    lines = ["| truth \\ answer | " + " | ".join([*names, "none"]) + " |", "|---" * 7 + "|"]
-    return lines + [f"| {name} | " + " | ".join(map(str, counts.loc[name])) + " |" for name in present]
+    labels, given, named = answers(table)
+    return confusion_lines("truth \\ answer", confusion_matrix(labels, answers_of(given, named)))
 
 
 def detection_lines(metrics: dict[str, Any]) -> list[str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from tables import confusion_lines, interval
 
 from calcigraph.cases import fuse_views
 from calcigraph.config import Config, PretrainingConfig, default, paper
@@ -24,7 +25,7 @@ from calcigraph.simulate import PlannedCase, plan_outlined, read_outlines
 from calcigraph.simulate.marks import DetectorTraits, MarkedView, mark_view
 from calcigraph.simulate.outlined import simulate_outlined
 from calcigraph.simulate.projection import project_breast
-from calcigraph.training.graphs import GraphExamples, augment_graph, fit_graphs
+from calcigraph.training.graphs import GraphExamples, augment_graph, classes_of, fit_graphs
 from calcigraph.training.points import draw_graph, draw_views, graph_of_marks
 from calcigraph.training.soft_labels import soft_labels
 
@@ -109,49 +110,35 @@ def trained(config: Config, views: list[CalcificationGraph], seed: int, run: Pat
     recipe = replace(PretrainingConfig().recipe, epochs=EPOCHS, augment=False)
     stage, learnt = config.pretraining, views[:VIEWS]
     shares = soft_labels(learnt, softness=stage.label_softness) if stage.graphs else None
-    training, judges = (
-        GraphExamples(learnt, config.graph, shares=shares),
-        GraphExamples(views[VIEWS:], config.graph),
-    )
+    training = GraphExamples(learnt, config.graph, shares=shares)
+    judges = GraphExamples(views[VIEWS:], config.graph)
     fit_graphs(net, training, judges, recipe=recipe, seed=seed, run_dir=run)
     return net
 
 
-def labels_of(tests: TestSet) -> np.ndarray:
-    return np.array([int(graph.y) for graph in tests.graphs])
-
-
 def constant_row(name: str, tests: TestSet) -> str:
-    always = asdict(constant_answer(labels_of(tests)))
+    always = asdict(constant_answer(classes_of(tests.graphs)))
     return f"| {name}, always the same answer | {len(tests.graphs)} | {' | '.join(f'{always[n]:.3f}' for n in SHOWN)} |"
 
 
 def confusion_rows(name: str, tests: TestSet, probabilities: np.ndarray) -> list[str]:
     """A table of the answers to each class that the set has."""
-    counts = confusion_matrix(labels_of(tests), answers_of(probabilities))[:, : len(DISTRIBUTIONS)]
-    answers = " | ".join(DISTRIBUTIONS)
-    lines = [
-        "",
-        f"| {name}, five seeds together, truth \\ answer | {answers} |",
-        "|---" * (1 + len(DISTRIBUTIONS)) + "|",
-    ]
-    cells = zip(DISTRIBUTIONS, counts, strict=True)
-    return lines + [f"| {truth} | {' | '.join(map(str, row))} |" for truth, row in cells if row.any()]
+    counts = confusion_matrix(classes_of(tests.graphs), answers_of(probabilities))[:, : len(DISTRIBUTIONS)]
+    return ["", *confusion_lines(f"{name}, five seeds together, truth \\ answer", counts)]
 
 
 def row(name: str, tests: TestSet, probabilities: np.ndarray, *, fused: bool = False) -> str:
-    labels, patients = labels_of(tests), np.array(tests.patients)
+    labels, patients = classes_of(tests.graphs), np.array(tests.patients)
     if fused:
         first, probabilities = fuse_views(probabilities, tests.breasts)
         labels, patients = labels[first], patients[first]
     held = bootstrap(labels, probabilities, patients=patients.tolist(), seed=0)
-    cells = [f"{held[n].value:.3f} [{held[n].low:.3f}, {held[n].high:.3f}]" for n in SHOWN]
-    return f"| {name} | {len(labels)} | {' | '.join(cells)} |"
+    return f"| {name} | {len(labels)} | {' | '.join(interval(held[metric]) for metric in SHOWN)} |"
 
 
 def differences(name: str, tests: TestSet, better: np.ndarray, worse: np.ndarray) -> str:
     """A row: `better` less `worse`, both asked about the same draws of patients."""
-    labels = labels_of(tests)
+    labels = classes_of(tests.graphs)
     _, patient = np.unique(tests.patients, return_inverse=True)
     members = [np.flatnonzero(patient == each) for each in range(patient.max() + 1)]
 
