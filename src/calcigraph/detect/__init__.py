@@ -7,6 +7,7 @@ from dataclasses import replace
 from calcigraph.config import Config
 from calcigraph.detect.breast import segment_breast
 from calcigraph.detect.candidates import find_candidates, local_noise, respond, tophat
+from calcigraph.detect.lines import bridge_lines
 from calcigraph.detect.look import look_at
 from calcigraph.detect.patches import extract_patches
 from calcigraph.detect.working import at_pitch
@@ -17,6 +18,7 @@ __all__ = ["detect_candidates"]
 
 def detect_candidates(mammogram: Mammogram, config: Config) -> tuple[Breast, Candidates]:
     """Segment the breast and list everything in it that might be a calcification."""
+    mammogram = replace(mammogram, pixels=bridge_lines(mammogram.pixels))
     working = at_pitch(mammogram, config.candidates.working_spacing_mm)
     breast = segment_breast(mammogram, working, config.breast)
     tophat_image = tophat(working, config.candidates)
