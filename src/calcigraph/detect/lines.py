@@ -19,7 +19,7 @@ SHARE = 0.8
 TISSUE = 0.1
 """Share of the greatest pixel above which pixels say what is usual."""
 
-STANDS_OUT = 4.0
+STANDS_OUT = 3.5
 """A pixel stands out if it differs from both its neighbours, to the same side, by so many times the difference that is
 usual on tissue."""
 
@@ -41,33 +41,35 @@ def bridge_lines(pixels: FloatImage) -> FloatImage:
 
 def _bridged(lines: FloatImage) -> FloatImage:
     """Bridge the dead parts of rows."""
-    dead = _dead(lines)
-    numbers = np.flatnonzero(dead.any(axis=1))
-    if not len(numbers):
+    stands_out = _stands_out(lines[:, ::EVERY])
+    numbers = np.flatnonzero(np.count_nonzero(stands_out, axis=1) >= SHARE * RUN)
+    dead = _runs(stands_out[numbers])
+    if not dead.any():
         return lines
     whole = lines.copy()
-    for number in numbers:
+    for number, part in zip(numbers, dead, strict=True):
         near = [n for n in (number - 1, number + 1) if 0 <= n < len(lines)]
-        lost = np.repeat(dead[number], EVERY)[: lines.shape[1]]
+        lost = np.repeat(part, EVERY)[: lines.shape[1]]
         whole[number, lost] = lines[near].mean(axis=0)[lost]
     return whole
 
 
-def _dead(lines: FloatImage) -> Mask:
-    """Return which pixels of every row are on a dead part, one column in `EVERY`."""
-    seen = lines[:, ::EVERY]
-    nothing = np.zeros(seen.shape, dtype=bool)
-    if len(lines) < 3 or seen.shape[1] < RUN:
-        return nothing
-    steps = np.diff(seen, axis=0)
-    tissue = seen[1:] > TISSUE * float(seen.max())
-    usual = float(np.abs(steps[tissue]).mean()) if tissue.any() else 0.0
+def _stands_out(seen: FloatImage) -> Mask:
+    """Return which pixels differ from those above and below, to the same side, by far more than usual."""
+    if len(seen) < 3 or seen.shape[1] < RUN:
+        return np.zeros(seen.shape, dtype=bool)
     # At the border the next line but one stands for the neighbour that is missing.
-    rise = np.concatenate([seen[:1] - seen[2:3], steps])
-    fall = np.concatenate([-steps, seen[-1:] - seen[-3:-2]])
-    least = np.minimum(np.abs(rise), np.abs(fall))
-    stands_out = ((least > STANDS_OUT * usual) & (rise * fall > 0)).astype(np.float32)
-    if not stands_out.any():
-        return nothing
-    share = cv2.blur(stands_out, (RUN, 1), borderType=cv2.BORDER_REPLICATE)
+    steps = np.diff(np.concatenate([seen[2:3], seen, seen[-3:-2]]), axis=0)
+    few, beside = steps[1:-1:EVERY], seen[1::EVERY]
+    tissue = beside > TISSUE * float(seen.max())
+    least = STANDS_OUT * float(np.abs(few[tissue]).mean()) if tissue.any() else np.inf
+    up, down = steps > least, steps < -least
+    return np.asarray((up[:-1] & down[1:]) | (down[:-1] & up[1:]))
+
+
+def _runs(stands_out: Mask) -> Mask:
+    """Return where most of `RUN` pixels in a row stand out."""
+    if not stands_out.size:
+        return stands_out
+    share = cv2.blur(stands_out.astype(np.float32), (RUN, 1), borderType=cv2.BORDER_REPLICATE)
     return np.asarray(cv2.dilate((share >= SHARE).astype(np.uint8), np.ones((1, RUN), np.uint8)) > 0)
