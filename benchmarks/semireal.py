@@ -32,7 +32,7 @@ from calcigraph.training.soft_labels import soft_labels
 OUT = Path(os.environ.get("CALCIGRAPH_BUILD", "build")) / "semireal"
 SEEDS = range(5)
 DRAWS = (7, 8, 9)
-VIEWS, JUDGES, ASKED = 6000, 500, 3000
+VIEWS, JUDGES, ASKED = 6000, 500, 10_000
 EPOCHS = 6
 SHOWN = {
     "macro_auc": "macro AUC",
