@@ -150,6 +150,60 @@ def test_other_images_of_earlier_runs_stay_and_are_told_of(images, tmp_path):
     assert list(table(tmp_path)["image_id"]) == ["c", "b"]
 
 
+def test_a_file_of_the_same_name_does_not_cost_the_results_of_another(images, tmp_path):
+    """Also where it is broken; asked again, each finds its own."""
+    out, other = tmp_path / "out", tmp_path / "other"
+    other.mkdir()
+    (other / "a.png").write_bytes((images / "b.png").read_bytes())
+    run(sources(images, "a"), out)
+    first = (out / "a" / "prediction.json").read_bytes()
+    assert [result.image_id for result in run(sources(other, "a"), out).results] == ["a-2"]
+    assert run(sources(other, "a"), out).reused == {"a-2"} and run(sources(images, "a"), out).reused == {"a"}
+    (other / "a.png").write_bytes(b"broken")
+    assert run(sources(other, "a"), out).exit_code == NOTHING_PROCESSED
+    assert (out / "a" / "prediction.json").read_bytes() == first
+    assert not (out / "a-2" / "prediction.json").exists()
+
+
+def test_a_spelling_of_the_same_path_is_the_same_file(images, tmp_path, monkeypatch):
+    run(sources(images, "a"), tmp_path / "out")
+    monkeypatch.chdir(images)
+    assert [result.image_id for result in run(find_inputs(["a.png"]), tmp_path / "out").results] == ["a"]
+
+
+@pytest.mark.parametrize("name", ["metrics.json", "splits.json"])
+def test_results_of_other_commands_are_not_written_over(images, tmp_path, name):
+    (tmp_path / name).write_text("{}")
+    (tmp_path / "predictions.csv").write_text("theirs")
+    with pytest.raises(BadConfig, match=f"results of another command .{name}"):
+        run(sources(images), tmp_path)
+    assert (tmp_path / "predictions.csv").read_text() == "theirs"
+
+
+def test_a_folder_out_of_reach_fails_alone(images, tmp_path, monkeypatch):
+    """Root may read every folder, so that the system's answer is made up."""
+    is_file, mkdir = Path.is_file, Path.mkdir
+
+    def refuse(path, ask, *args, **options):
+        if "b" in path.relative_to(path.anchor).parts[-2:] and tmp_path in path.parents:
+            raise PermissionError(13, "Permission denied", str(path))
+        return ask(path, *args, **options)
+
+    monkeypatch.setattr(Path, "is_file", lambda path: refuse(path, is_file))
+    monkeypatch.setattr(Path, "mkdir", lambda path, *args, **options: refuse(path, mkdir, *args, **options))
+    batch = run(sources(images), tmp_path / "out")
+    assert [result.status for result in batch.results] == ["ok", "ok", "failed", "ok"]
+    assert "Permission denied" in batch.failures[0].error
+
+
+def test_a_file_where_the_folder_goes_is_not_touched_nor_is_anything_computed(images, tmp_path):
+    (tmp_path / "b").write_text("mine")
+    pipeline = hand_made.HandMadePipeline()
+    batch = run(sources(images), tmp_path, pipeline)
+    assert pipeline.asked == ["d", "c", "a"] and (tmp_path / "b").read_text() == "mine"
+    assert "which is a file" in batch.failures[0].error
+
+
 @pytest.mark.parametrize(
     "changed", ["name", "settings", "weights", "spacing", "input", "record", "table", "overlay"]
 )

@@ -75,6 +75,7 @@ def test_images_that_trained_are_left_out(overconfident, tiny_cohort, tmp_path):
         case.image_id for case in data.cases[4:] if case.distribution is not None
     ]
     assert used("train", "validation", *["test"] * (number - 2)) == [data.cases[1].image_id]
+    assert used("train", "train", *["test"] * (number - 2)) == []  # `evaluate` will judge these
     trained_on = replace(data, cases=tuple(replace(case, split="train") for case in data.cases))
     with pytest.raises(
         BadManifest, match=r"0 distributions labelled; .* mark fewer images train or more validation"

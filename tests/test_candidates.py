@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,9 +13,10 @@ from scipy.spatial import cKDTree
 import planted
 from calcigraph.config import CandidateConfig, Config, paper
 from calcigraph.detect import detect_candidates
-from calcigraph.detect.candidates import find_candidates
+from calcigraph.detect.candidates import find_candidates, tophat
 from calcigraph.detect.working import WorkingImage, at_pitch
 from calcigraph.records import CANDIDATE_COLUMNS, Breast, Mammogram
+from calcigraph.training.windows import draw_windows
 
 PLACES_MM = planted.centres((30.0, 24.0))
 SPACINGS = [(0.05, 0.05), (0.1, 0.1), (0.12, 0.12), (0.05, 0.1)]
@@ -180,3 +182,40 @@ def test_resampling_moves_nothing(spacing_mm):
     centre = np.array(ndimage.center_of_mass(working.pixels))
     np.testing.assert_allclose(working.to_original(centre[None])[0], middle, atol=0.2)
     assert working.pixels.min() >= 0 and working.pixels.max() <= 1
+
+
+def test_where_one_side_grows_the_other_is_averaged_all_the_same():
+    """A bright row weighs as much whichever row of the image it is."""
+    sums = []
+    for row in range(40, 60):
+        pixels = np.zeros((200, 60), np.float32)
+        pixels[row] = 1
+        working = at_pitch(Mammogram(pixels, (0.03, 0.10)), 0.085)
+        sums.append(working.pixels[:, 30].sum())
+    np.testing.assert_allclose(sums, 0.03 / 0.085, rtol=0.05)
+
+
+def test_enhancement_is_as_strong_in_white_tissue():
+    """No sum is cut off at the brightest level."""
+    config = CandidateConfig(response="tophat", bottom_hat=True)
+    heights = []
+    for ground in (0.4, 0.85):
+        pixels = np.full((80, 80), ground, np.float32)
+        pixels[38:42, 38:42] += 0.1
+        working = at_pitch(Mammogram(pixels, (0.085, 0.085)), 0.0)
+        heights.append(tophat(working, config).max())
+    assert heights == pytest.approx([0.2, 0.2], abs=1e-3)
+
+
+def test_what_reaches_into_a_window_is_part_of_its_truth():
+    """Also where its centre lies outside: candidates on its rim are not false."""
+    image = Mammogram(np.full((900, 900), 0.5, np.float32), (0.1, 0.1))
+    grid = np.arange(0.0, 900, 10)
+    row, col = (each.ravel() for each in np.meshgrid(grid, grid, indexing="ij"))
+    truth = pd.DataFrame({"row_px": row, "col_px": col, "diameter_mm": 4.0})
+    windows = list(draw_windows(image, truth, np.random.default_rng(0)))
+    assert windows
+    for window, inside in windows:
+        beyond = np.abs(inside[["row_px", "col_px"]].to_numpy() - (np.array(window.shape) - 1) / 2)
+        outside = (beyond - (np.array(window.shape) - 1) / 2).max(axis=1)
+        assert 10 < outside.max() <= 20  # of the radius of 20 pixels; one lies every 10

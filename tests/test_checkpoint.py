@@ -39,6 +39,10 @@ def message(folder):
     return text
 
 
+def test_whoever_may_read_the_card_may_read_the_weights(folder):
+    assert len({file.stat().st_mode for file in folder.iterdir()}) == 1
+
+
 @pytest.mark.parametrize("config", [default(), paper()])
 def test_a_model_comes_back_as_it_was(config, tmp_path):
     networks = build_networks(config)

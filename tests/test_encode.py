@@ -131,12 +131,21 @@ def test_an_object_lives_on_where_its_likeliest_is_beaten_by_a_neighbour():
 
 def test_a_node_lies_in_the_middle_of_its_object():
     table = table_of((0, 0, 0.9), (4, 8, 0.3), (5, 5, 0.5), (9, 9, 0.0), objects=[2, 2, 0, 1])
-    table = table.assign(row_px=2 * table["row_mm"], col_px=10 * table["col_mm"])
+    table = table.assign(row_px=2 * table["row_mm"], col_px=10 * table["col_mm"], diameter_mm=0.3)
     nodes = centre_on_objects(table, np.array([0, 2, 3]))
     np.testing.assert_allclose(nodes[["row_mm", "col_mm"]], [[1, 2], [5, 5], [9, 9]])
     np.testing.assert_allclose(nodes[["row_px", "col_px"]], [[2, 20], [10, 50], [18, 90]])
     assert nodes["probability"].tolist() == [0.9, 0.5, 0.0]
     assert centre_on_objects(table, np.array([], dtype=int)).empty
+
+
+def test_a_coarse_calcification_is_as_wide_as_the_ring_of_its_candidates():
+    around = np.linspace(0, 2 * np.pi, 6, endpoint=False)
+    ring = [(5 + 0.8 * np.sin(a), 5 + 0.8 * np.cos(a), 0.7) for a in around]
+    table = table_of(*ring, (9, 9, 0.9), (20, 20, 0.8), (20, 20.2, 0.8), objects=[0] * 6 + [1, 2, 2])
+    table = table.assign(diameter_mm=0.3, row_px=0.0, col_px=0.0)
+    nodes = centre_on_objects(table, np.array([0, 6, 7]))
+    np.testing.assert_allclose(nodes["diameter_mm"], [1.6, 0.3, 0.3])
 
 
 def test_nothing_passes():

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import zipfile
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from pydicom import uid
 
 from calcigraph.errors import BadConfig, MissingSpacing, UnreadableImage
 from calcigraph.io import archive, find_inputs, read_mammogram
+from calcigraph.io.read import safe_id
 from dicom_files import dicom, save, some_pixels
 
 
@@ -83,6 +85,49 @@ def test_an_image_reached_twice_is_listed_once(folder: Path) -> None:
     assert len(find_inputs([folder / "b" / "1.png", folder, folder / "b", str(folder)])) == 5
 
 
+def test_links_to_folders_are_followed(folder: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "far.png").write_bytes((folder / "a.png").read_bytes())
+    (elsewhere / "back").symlink_to(folder)
+    before = [source.image_id for source in find_inputs([folder])]
+    (folder / "b" / "patient").symlink_to(elsewhere)
+    assert sorted(source.image_id for source in find_inputs([folder])) == sorted([*before, "far"])
+
+
+def test_what_leads_nowhere_says_so(folder: Path) -> None:
+    (folder / "self").symlink_to(folder / "self")
+    os.mkfifo(folder / "pipe")
+    for name, wrong in (("self", "a link that leads nowhere"), ("pipe", "not the file of an image")):
+        with pytest.raises(UnreadableImage, match=wrong):
+            find_inputs([folder / name])[0].open(0.1)
+
+
+def test_a_folder_that_does_not_open_is_listed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root may open every folder, so that the system's answer is made up."""
+    look = os.scandir
+
+    def locked(path):
+        if Path(path).name == "b":
+            raise PermissionError(13, "Permission denied", str(path))
+        return look(path)
+
+    before = len(find_inputs([folder / "b"]))
+    whole = len(find_inputs([folder]))
+    monkeypatch.setattr(os, "scandir", locked)
+    sources = find_inputs([folder])
+    assert len(sources) == whole - before + 1 and before > 0
+    with pytest.raises(UnreadableImage, match=r"b: Permission denied"):
+        sources[-1].open(0.1)
+
+
+@pytest.mark.parametrize("letter", ["x", "é", "図", "𝒳"])
+def test_ids_are_names_that_file_systems_take(letter: str, tmp_path: Path) -> None:
+    image_id = safe_id(f"{letter * 300}.png")
+    assert len(image_id) >= 50 and set(image_id) == {letter}
+    (tmp_path / f"{image_id}-100").mkdir()
+
+
 def test_zip_members(folder: Path, tmp_path: Path) -> None:
     content = {
         "p1/x.dcm": (folder / "IM0001").read_bytes(),
@@ -114,6 +159,18 @@ def test_a_zip_inside_of_a_zip_is_listed_as_failing(folder: Path, tmp_path: Path
     assert good.open(0.1).image_id == "a" and bad.image_id == "inner.zip"
     with pytest.raises(UnreadableImage, match=r"outer\.zip!more/inner\.zip: a zip archive inside of another"):
         bad.open(0.1)
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_two_files_of_one_name_in_a_zip_are_told_of(folder: Path, tmp_path: Path) -> None:
+    content, path = (folder / "a.png").read_bytes(), tmp_path / "twice.zip"
+    with zipfile.ZipFile(path, "w") as file:
+        for name, data in (("x.png", content), ("x.png", b"other"), ("y.png", content), ("y.png", content)):
+            file.writestr(name, data)
+    x, y = find_inputs([path])
+    with pytest.raises(UnreadableImage, match=r"twice\.zip!x\.png: 2 different files of this name"):
+        x.open(0.1)
+    assert y.open(0.1).shape == (48, 40)  # the same file twice
 
 
 def test_zip_slip_is_only_a_name(folder: Path, tmp_path: Path) -> None:

@@ -40,6 +40,18 @@ def test_a_part_of_a_line_is_bridged_and_what_it_is_given_stays():
     np.testing.assert_array_equal(broken, given)
 
 
+def test_a_dead_part_is_bridged_from_its_first_pixel():
+    """Also the shortest that is found, whose ends nothing but its own window shows."""
+    whole = tissue(shape=(60, 300))
+    first = 80 // EVERY
+    broken = whole.copy()
+    broken[30, first * EVERY : (first + 13) * EVERY] = 0
+    mended = bridge_lines(broken)
+    assert np.abs(mended - whole).max() < 0.1
+    changed = np.flatnonzero(mended[30] != broken[30]) // EVERY
+    assert changed.min() >= first - 3 and changed.max() <= first + 15
+
+
 def test_calcifications_edges_and_noise_are_left_alone():
     whole = tissue()
     whole[200:206, 100:106] += 0.3

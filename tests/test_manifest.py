@@ -79,6 +79,25 @@ def test_truth(folder: Path) -> None:
     assert dataset.truth(dataset.cases[1]) is None
 
 
+@pytest.mark.parametrize(
+    ("kind", "snr", "words"),
+    [("", "5", "row 3 has an empty kind"), ("lesion", "high", "row 3 has an snr that is not a number")],
+)
+def test_a_kind_or_signal_that_cannot_be_is_refused(folder: Path, kind: str, snr: str, words: str) -> None:
+    text = f"row_px,col_px,diameter_mm,kind,snr\n1,2,0.3,lesion,\n1,2,0.3,{kind},{snr}\n"
+    (folder / "truth" / "a.csv").write_text(text)
+    with pytest.raises(BadManifest, match=words):
+        read_dataset(folder)
+    assert any(words in problem for problem in problems(folder))
+
+
+def test_a_signal_that_is_not_known_is_a_number_all_the_same(folder: Path) -> None:
+    (folder / "truth" / "a.csv").write_text("row_px,col_px,diameter_mm,kind,snr\n1,2,0.3,lesion,\n")
+    dataset = read_dataset(folder)
+    table = dataset.truth(dataset.cases[0])
+    assert table is not None and table["snr"].dtype == np.float64 and table["snr"].isna().all()
+
+
 def test_empty_truth_is_an_ordinary_value(folder: Path) -> None:
     write_truth(folder, "b", TRUTH.iloc[:0])
     table = read_dataset(folder).truth(CASES[1])
@@ -242,6 +261,35 @@ def test_outlines_are_looked_at(folder: Path) -> None:
     first, second = problems(folder)
     assert first.startswith("outlines/b.csv: no column row_px, col_px; allowed: columns row_px, col_px")
     assert second == "outlines/zzz.csv: no such image_id in manifest.csv"
+
+
+def test_outlines_that_lie_outside_or_enclose_nothing_are_listed(folder: Path) -> None:
+    outlines = folder / "outlines"
+    write_text(outlines / "a.csv", "row_px,col_px\n1,2\n5,200\n500,9\n")
+    write_text(outlines / "b.csv", "row_px,col_px\n1,2\n5,2\n")
+    write_text(outlines / "c.1.csv", "row_px,col_px\n")
+    assert problems(folder) == []
+    outside, two, none = problems(folder, open_images=True)
+    assert outside.startswith("outlines/a.csv, row 3: position 5, 200 outside of the image of 48 rows and 40")
+    assert two == "outlines/b.csv: 2 corners (allowed: 3 or more)"
+    assert none == "outlines/c.1.csv: 0 corners (allowed: 3 or more)"
+    write_text(outlines / "b.csv", "row_px,col_px\n")  # of an image without a distribution
+    assert problems(folder, open_images=True) == [outside, none]
+
+
+@pytest.mark.parametrize("rows", ["10,20,0.3,7\n11,30,0.3,7\n", "9,20,0.3,7\n", "9,9,9,9,9\n"])
+def test_more_cells_than_columns_are_not_shifted(folder: Path, rows: str) -> None:
+    """pandas alone would take 10 as the name of the row, and 20 as its row_px."""
+    write_text(folder / "truth" / "a.csv", f"row_px,col_px,diameter_mm\n{rows}")
+    write_text(folder / "outlines" / "b.csv", f"row_px,col_px,note\n{rows}")
+    truth, outline = problems(folder)
+    assert truth.startswith("truth/a.csv: a table that cannot be read")
+    assert outline.startswith("outlines/b.csv: a table that cannot be read")
+
+
+def test_commas_at_the_end_of_rows_are_no_cells(folder: Path) -> None:
+    write_text(folder / "truth" / "a.csv", "row_px,col_px,diameter_mm\n10,20,0.3,\n11,30,0.3,\n")
+    assert read_truth(folder / "truth" / "a.csv").to_numpy().tolist() == [[10, 20, 0.3], [11, 30, 0.3]]
 
 
 def test_truth_without_its_image(folder: Path) -> None:

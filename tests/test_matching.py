@@ -46,6 +46,26 @@ def test_a_large_calcification_reaches_as_far_as_its_radius():
     assert label(marks((10.45, 10.0), (10.55, 10.0)), known) == [Label.TRUE, Label.FALSE]
 
 
+def test_a_mark_on_a_large_one_is_on_it_though_a_small_ones_centre_is_nearer():
+    known = truth((0, 0, 4.0, "coarse"), (25, 0, 0.6, "lesion"))
+    assert label(marks((1.8, 0.0), (2.4, 0.0), (2.1, 0.0)), known) == [
+        Label.DOUBTFUL,
+        Label.TRUE,
+        Label.FALSE,
+    ]
+
+
+def test_of_two_that_it_lies_on_the_nearest_counts():
+    known = truth((0, 0, 4.0, "coarse"), (15, 0, 0.6, "lesion"))
+    assert label(marks((1.4, 0.0), (0.5, 0.0)), known) == [Label.TRUE, Label.DOUBTFUL]
+
+
+def test_a_signal_that_is_not_known_counts_as_seen():
+    known = truth((100, 50, 0.2, "lesion", np.nan), (300, 50, 0.2, "lesion", LEARNT_SNR))
+    assert is_visible(known, least_snr=LEARNT_SNR).tolist() == [True, True]
+    assert label(marks((10.0, 10.0)), known) == [Label.TRUE]
+
+
 def test_several_candidates_on_one_calcification_are_all_true():
     assert label(marks((10.0, 10.1), (10.1, 10.0), (9.9, 10.0)), truth((100, 50, 0.2))) == [Label.TRUE] * 3
 

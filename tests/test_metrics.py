@@ -152,6 +152,16 @@ def test_draws_without_a_patient_of_some_class_say_nothing_of_means_over_classes
     assert got["accuracy"].low == 0.0
 
 
+def test_one_patient_of_each_class_gives_means_over_classes_no_interval():
+    """All draws that have every class are the same examples: no width, and no certainty."""
+    y, p = np.array([0, 0, 1, 2]), np.eye(5)[[0, 1, 1, 1]]
+    got = bootstrap(y, p, patients=["a", "a", "b", "c"], seed=0, repeats=200)
+    assert str(got["balanced_accuracy"]) == "0.500 [–, –]" and np.isnan(got["macro_auc"].high)
+    assert got["accuracy"].low < got["accuracy"].high
+    two = bootstrap(np.r_[y, 2], p[[0, 1, 2, 3, 0]], patients=["a", "a", "b", "c", "d"], seed=0, repeats=200)
+    assert not np.isnan(two["balanced_accuracy"].low)
+
+
 def test_a_judge_of_ones_own_says_which_of_its_numbers_are_means_over_classes():
     @dataclass(frozen=True)
     class Judged:

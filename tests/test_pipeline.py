@@ -166,6 +166,12 @@ def test_probabilities_follow_the_prevalence(image):
         assert ratio == pytest.approx(PREVALENCE["cbis-ddsm"][one] / PREVALENCE["cbis-ddsm"]["grouped"])
 
 
+@pytest.mark.parametrize("device", ["foo", "cuda:99"])
+def test_a_device_that_is_not_here_is_one_line(device):
+    with pytest.raises(BadConfig, match=f"device '{device}'.*allowed: cpu"):
+        Pipeline.from_pretrained(device=device)
+
+
 def test_a_pipeline_can_expect_another_population(image):
     equal = pipeline()
     met = equal.expecting("cbis-ddsm")

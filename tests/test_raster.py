@@ -85,6 +85,20 @@ def test_white_is_zero_in_tiff(tmp_path: Path) -> None:
         assert any("white" in t for t in mammogram.transforms)
 
 
+@pytest.mark.parametrize("white", [100, 200, 1000, 4095, 40000])
+def test_white_of_a_pgm_is_what_it_says(tmp_path: Path, white: int) -> None:
+    pixels = np.linspace(0, white // 5, 48 * 40).astype(">u2" if white > 255 else np.uint8).reshape(48, 40)
+    path = tmp_path / "a.pgm"
+    path.write_bytes(f"P5\n40 48\n{white}\n".encode() + pixels.tobytes())
+    mammogram = read_mammogram(path, spacing_mm=SPACING)
+    np.testing.assert_allclose(mammogram.pixels, pixels / white, atol=1e-6)
+    assert any(f"divided by {white}" in t for t in mammogram.transforms)
+    pixels[20, 20] = white + 1
+    path.write_bytes(f"P5\n40 48\n{white}\n".encode() + pixels.tobytes())
+    with pytest.raises(UnreadableImage, match=f"a damaged PGM .a sample of {white + 1}, white being {white}"):
+        read_mammogram(path, spacing_mm=SPACING)
+
+
 @pytest.mark.real
 def test_real_film_and_jpeg() -> None:
     film = read_mammogram(real_data("mini_mias", "mdb004.png"), spacing_mm=0.2)

@@ -233,6 +233,17 @@ def test_a_patient_is_of_the_known_class_of_its_views(tiny_cohort):
             assert hold_out(bare, default()) == hold_out(cases, default()), number
 
 
+def test_who_is_held_out_may_be_said(trained, tiny_cohort, tmp_path):
+    """In a study the folds say it, also that nobody is."""
+    kept = KeptDetector.load(trained("default")[0] / "model")
+    data = read_dataset(tiny_cohort)
+    one = frozenset([data.cases[0].patient_id])
+    for name, held_out in (("nobody", frozenset()), ("one", one)):
+        run = tmp_path / name
+        train_model(data, CONFIGS["default"], run, detector=kept, held_out=held_out, reporter=Heard())
+        assert json.loads((run / "splits.json").read_text()) == {"validation": sorted(held_out)}
+
+
 def test_without_truth_there_is_no_detector_to_train(tiny_cohort, tmp_path):
     data = without_truth(tiny_cohort, tmp_path / "data")
     with pytest.raises(BadManifest, match=r"without known calcifications.*--detector") as caught:

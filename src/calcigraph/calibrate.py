@@ -135,10 +135,15 @@ def _require_two(distributions: Iterable[object], dataset: Dataset, which: str) 
 
 
 def calibrating_cases(dataset: Dataset) -> list[Case]:
-    """Return the images that may say how sure to be: labelled, and `validation`, or where none is so, not `train`."""
+    """Return the images that may say how sure to be: labelled, and `validation`, or where none is so, not `train`.
+
+    Beside images that trained, those marked `test` are left to `evaluate`, which would judge what they had chosen.
+    """
     labelled = [case for case in dataset.cases if case.distribution is not None]
+    splits = {case.split for case in dataset.cases}
+    kept = {"train", "test"} if "train" in splits else set()
     return [case for case in labelled if case.split == "validation"] or [
-        case for case in labelled if case.split != "train"
+        case for case in labelled if case.split not in kept
     ]
 
 

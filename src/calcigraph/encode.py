@@ -149,14 +149,26 @@ def _apart(table: pd.DataFrame, order: NDArray[np.int64], separation_mm: float) 
 def centre_on_objects(table: pd.DataFrame, kept: NDArray[np.int64]) -> pd.DataFrame:
     """Return the rows `kept`, moved to the mean place of all candidates on their object, weighted by probability.
 
-    The likeliest candidate of a coarse calcification lies somewhere on its rim.
+    The likeliest candidate of a coarse calcification lies somewhere on its rim, of which its own diameter is measured.
+    So a node is at least as wide as a circle on which the candidates of its object lie: twice their root mean square
+    distance from its middle.
     """
     nodes = table.iloc[kept].reset_index(drop=True)
     objects = table["object_id"].to_numpy(np.int64)
     weight = np.maximum(table["probability"].to_numpy(), 1e-9)
-    total = np.bincount(objects, weight)[objects[kept]]
+    total = np.bincount(objects, weight)
+
+    def mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Of each object's candidates."""
+        return np.bincount(objects, weight * values) / np.maximum(total, 1e-9)
+
     for column in POSITION_COLUMNS:
-        nodes[column] = np.bincount(objects, weight * table[column].to_numpy())[objects[kept]] / total
+        nodes[column] = mean(table[column].to_numpy())[objects[kept]]
+    from_middle = [
+        table[name].to_numpy() - mean(table[name].to_numpy())[objects] for name in ("row_mm", "col_mm")
+    ]
+    across = 2 * np.sqrt(mean(from_middle[0] ** 2 + from_middle[1] ** 2))
+    nodes["diameter_mm"] = np.maximum(nodes["diameter_mm"], across[objects[kept]])
     return nodes
 
 

@@ -94,9 +94,12 @@ LEGACY_VIEW_CODES: dict[str, View] = {
     "R-10224": View.ML,
     "R-10228": View.LM,
     "R-10230": View.LMO,
+    "R-1024A": View.XCCL,
+    "R-1024B": View.XCCM,
     "Y-X1770": View.XCCL,
     "Y-X1771": View.XCCM,
     "R-10244": View.FB,
     "R-102D0": View.SIO,
+    "R-40AAA": View.ISO,
 }
 """SNOMED-RT values that older devices write in View Code Sequence (0054,0220)."""

@@ -69,11 +69,16 @@ class Scores:
 
 @dataclass(frozen=True)
 class Interval:
-    """A number and its bootstrap interval."""
+    """A number and its bootstrap interval, NaN where there is none."""
 
     value: float
     low: float
     high: float
+
+    def __str__(self) -> str:
+        if np.isnan(self.low):
+            return f"{self.value:.3f} [–, –]"
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
 def scores(y: Labels, probabilities: Float, named: Mask | None = None) -> Scores:
@@ -210,6 +215,7 @@ def bootstrap(
     Returns:
         Interval by name of the field of what `judge` gives; repeats in which a metric is undefined are left out of
         it, for means over classes also those that drew no patient of some class, which would be means over others.
+        Where every class has a single patient, these have no interval: all draws that count are the same examples.
     """
     _, patient = np.unique(np.asarray(patients, dtype=str), return_inverse=True)
     members = [np.flatnonzero(patient == each) for each in range(patient.max() + 1)]
@@ -222,7 +228,9 @@ def bootstrap(
     tails = [(1 - level) / 2, (1 + level) / 2]
     values = asdict(judge(y, *given))
     table = pd.DataFrame(drawn, columns=list(values), dtype=np.float64)
-    table.loc[~np.array(whole, dtype=bool), list(over_classes)] = np.nan
+    class_of_patients = np.unique(np.stack([y, patient]), axis=1)[0]
+    alone = len(class_of_patients) == classes
+    table.loc[alone | ~np.array(whole, dtype=bool), list(over_classes)] = np.nan
     return {
         name: Interval(float(value), *_quantiles(table[name].to_numpy(), tails))
         for name, value in values.items()

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from calcigraph.checkpoint import find_model, load_model, load_ranges
 from calcigraph.config import Config
+from calcigraph.devices import check_device
 from calcigraph.encode import Encoding, encode
 from calcigraph.evidence import Evidence
 from calcigraph.explain import node_saliency
@@ -56,7 +57,9 @@ class Pipeline:
 
         Raises:
             BadModel: no such model, or a damaged one.
+            BadConfig: a device that is not here.
         """
+        check_device(device)
         folder = find_model(name_or_folder)
         config, networks, temperature = load_model(folder, device=device)
         return cls(config, networks, temperature, str(name_or_folder), device, load_ranges(folder))

@@ -127,8 +127,9 @@ def _section(folder: Path, number: int, result: ImageResult) -> _Section:
     # A leading "./" keeps a colon in a name from being taken for a protocol.
     base = f"./{quote(result.image_id)}"
     own = folder / result.image_id
-    names = [name for name in (CALCIFICATIONS, EDGES, CANDIDATES, RECORD, OVERLAY) if (own / name).is_file()]
     ok = result.status == "ok"
+    written = (CALCIFICATIONS, EDGES, CANDIDATES, RECORD, OVERLAY) if ok else ()
+    names = [name for name in written if (own / name).is_file()]
     return _Section(
         anchor=f"image-{number}",
         result=result,

@@ -157,11 +157,11 @@ def write_record(folder: Path, result: ImageResult) -> None:
 
 
 def read_record(folder: Path, *, write_candidates: bool) -> ImageResult | None:
-    """Return what an earlier run left, or None where it is not complete or of another version."""
+    """Return what an earlier run left, or None where it is not complete, of another version or out of reach."""
     needed = (CALCIFICATIONS, EDGES, OVERLAY, *((CANDIDATES,) if write_candidates else ()))
-    if not all((folder / name).is_file() for name in needed):
-        return None
     try:
+        if not all((folder / name).is_file() for name in needed):
+            return None
         record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
         return _from_record(record)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from calcigraph.batch.job import Predictor
-from calcigraph.batch.run import predict_batch, prepare_folder
+from calcigraph.batch.run import OF_OTHERS, predict_batch, prepare_folder
 from calcigraph.batch.summary import ALL_DONE, NOTHING_PROCESSED, SOME_FAILED, BatchResult
 
 __all__ = [
     "ALL_DONE",
     "NOTHING_PROCESSED",
+    "OF_OTHERS",
     "SOME_FAILED",
     "BatchResult",
     "Predictor",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from calcigraph.config import Config
-from calcigraph.errors import CalcigraphError, UnreadableImage
+from calcigraph.errors import BadConfig, CalcigraphError, UnreadableImage
 from calcigraph.io import Source
 from calcigraph.provenance import StageClock, code_digest, file_stamp, fingerprint, versions
 from calcigraph.records import Mammogram, Prediction, no_probabilities
@@ -91,12 +91,18 @@ class Job:
     def _attempt(self, source: Source, clock: StageClock) -> ImageResult:
         if source.image_id in RESERVED:
             raise UnreadableImage(f"an image named {source.image_id}", allowed="other names", do="rename it")
+        folder = self.out / source.image_id
+        if folder.exists() and not folder.is_dir():
+            raise BadConfig(
+                f"{folder}, which is a file",
+                allowed="no file where the folder of an image's results goes",
+                do="choose another folder with --out",
+            )
         input_fingerprint = self.fingerprint(source)
         with clock.stage("read"):
             mammogram = source.open(self.spacing_mm)
         with clock.stage("predict"):
             prediction = self.pipeline.predict(mammogram)
-        folder = self.out / source.image_id
         discard(folder)
         folder.mkdir(exist_ok=True)
         with clock.stage("write"):

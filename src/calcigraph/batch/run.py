@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from calcigraph.batch.job import Job, Predictor
 from calcigraph.batch.summary import BatchResult, append_prediction, write_predictions, write_summary
 from calcigraph.errors import BadConfig
-from calcigraph.io import Source, write_text
-from calcigraph.results import ImageResult
+from calcigraph.io import Source, with_unique_ids, write_text
+from calcigraph.results import ImageResult, printable, read_record
+
+OF_OTHERS = ("metrics.json", "splits.json")
+"""What evaluations, trainings and studies leave: their predictions and records are not written over."""
 
 
 def predict_batch(
@@ -27,7 +32,8 @@ def predict_batch(
     """Predict every input and write `predictions.csv`, a folder per image, `run.json` and the HTML report.
 
     A run with the same folder, inputs, model and settings keeps the images that are complete and computes the
-    rest. After Ctrl-C the tables and the report hold what was done.
+    rest. Where the folder holds results of another file of that name, an image gets the next free `image_id`. After
+    Ctrl-C the tables and the report hold what was done.
 
     Args:
         sources: inputs in order, with different `image_id`.
@@ -40,12 +46,13 @@ def predict_batch(
         model_seconds: time that loading the model took, for `run.json`.
 
     Raises:
-        BadConfig: `out` is a file or cannot be written.
+        BadConfig: `out` is a file, holds the results of another command, or cannot be written.
         ValueError: two inputs share an `image_id`.
     """
     if len({source.image_id for source in sources}) < len(sources):
         raise ValueError("inputs of one batch must have different image_id, which name their folders")
-    prepare_folder(out)
+    prepare_folder(out, refused=OF_OTHERS)
+    sources = with_unique_ids(sources, is_free=partial(_is_free, out))
     started = datetime.now().astimezone()
     job = Job(pipeline, out, spacing_mm, write_candidates, model_digest)
     earlier = ((source.image_id, job.earlier(source)) for source in sources)
@@ -69,12 +76,29 @@ def predict_batch(
     return batch
 
 
-def prepare_folder(out: Path) -> None:
+def _is_free(out: Path, source: Source, image_id: str) -> bool:
+    """Tell whether an image's folder holds no result of another file, of the same name in another folder."""
+    record = read_record(out / image_id, write_candidates=False)
+    return record is None or os.path.realpath(record.path) == os.path.realpath(printable(source.label))
+
+
+def prepare_folder(out: Path, *, refused: Collection[str] = ()) -> None:
     """Make the output folder and try to write in it, before anything is computed.
 
+    Args:
+        out: the folder.
+        refused: names of files that show that another command's results are there.
+
     Raises:
-        BadConfig: it is a file or a data set, or nothing can be written there.
+        BadConfig: it is a file, a data set or the results of another command, or nothing can be written there.
     """
+    others = [name for name in refused if (out / name).exists()]
+    if others:
+        raise BadConfig(
+            f"{out}, which holds the results of another command ({others[0]})",
+            allowed="a folder that is new or of the same command",
+            do="choose another with --out",
+        )
     if (out / "manifest.csv").exists():
         raise BadConfig(
             f"{out}, which is a data set, as the folder for results",

@@ -6,11 +6,11 @@ import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from io import StringIO
 from pathlib import Path
 
 from calcigraph.batch.job import Job
 from calcigraph.io import write_text
+from calcigraph.io.tables import CsvText
 from calcigraph.lexicon import RESEARCH_USE
 from calcigraph.provenance import peak_rss_mb, versions
 from calcigraph.report import REPORT, RunFacts, write_report
@@ -60,8 +60,8 @@ class BatchResult:
 
 
 def _csv(rows: Iterable[Sequence[object]]) -> str:
-    text = StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
+    text = CsvText()
+    csv.writer(text, lineterminator="\r\n").writerows(rows)
     return text.getvalue()
 
 

@@ -12,10 +12,10 @@ from calcigraph.cli.terminal import (
     Interrupted,
     Workers,
     app,
-    check_device,
     check_workers,
     progress,
 )
+from calcigraph.devices import check_device
 from calcigraph.lexicon import RESEARCH_USE, count
 
 
@@ -42,8 +42,8 @@ def calibrate(
     """Make a model's probabilities honest on labelled images; the model is OUT/model.
 
     Only its temperature changes, and so how sure it is of its answers. Images that the manifest marks validation
-    are used, or, where it marks none, all but those marked train. Exit codes: 0 all done, 2 wrong usage, 3 some
-    images failed (they are listed).
+    are used, or, where it marks none, all but those marked train (and then test, which are left to evaluate). Exit
+    codes: 0 all done, 2 wrong usage, 3 some images failed (they are listed).
     """
     check_device(device)
     check_workers(workers)

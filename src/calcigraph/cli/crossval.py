@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from calcigraph.cli.terminal import Interrupted, TrainingLines, app, check_device
+from calcigraph.cli.terminal import Interrupted, TrainingLines, app
+from calcigraph.devices import check_device
 from calcigraph.errors import BadConfig
 from calcigraph.lexicon import RESEARCH_USE, count
 
@@ -183,7 +184,7 @@ def _show(study: Study) -> None:
     for row in study.rows:
         auc, values = row.pooled["macro_auc"], [row.pooled[name].value for name in shown]
         balanced, f1, kappa, accuracy = (f"{value:.3f}" for value in values)
-        interval = f"{auc.value:.3f} [{auc.low:.3f}, {auc.high:.3f}]"
+        interval = str(auc)
         print(f"{row.title:<36} {interval:<22}  {balanced:<17}  {f1:<8}  {kappa:<6}  {accuracy}")
     for name, folds in study.partial.items():
         print(

@@ -14,10 +14,10 @@ from calcigraph.cli.terminal import (
     Prevalence,
     Workers,
     app,
-    check_device,
     check_workers,
     progress,
 )
+from calcigraph.devices import check_device
 from calcigraph.lexicon import RESEARCH_USE, count
 
 if TYPE_CHECKING:
@@ -45,9 +45,9 @@ def evaluate(
 ) -> None:
     """Score a model on a data set with known answers.
 
-    Writes predictions.csv, metrics.json (bootstrap intervals by patient), froc.csv and figures. A killed evaluation
-    goes on when it is started again. Exit codes: 0 all done, 2 wrong usage, 3 some images failed (they are listed),
-    4 all failed.
+    Where the manifest marks images test, these alone are judged. Writes predictions.csv, metrics.json (bootstrap
+    intervals by patient), froc.csv and figures. A killed evaluation goes on when it is started again. Exit codes: 0 all
+    done, 2 wrong usage, 3 some images failed (they are listed), 4 all failed.
     """
     check_device(device)
     check_workers(workers)
@@ -55,6 +55,7 @@ def evaluate(
     from calcigraph.evaluate import evaluate_model, scored_cases
     from calcigraph.io import read_dataset
     from calcigraph.pipeline import Pipeline
+    from calcigraph.results import RUN
     from calcigraph.seed import require_seed
 
     require_seed(seed)
@@ -62,7 +63,7 @@ def evaluate(
     pipeline = Pipeline.from_pretrained(model, device=device)
     if prevalence is not None:
         pipeline = pipeline.expecting(prevalence)
-    prepare_folder(out)
+    prepare_folder(out, refused=(RUN,))
     asked = len(scored_cases(data))
     try:
         with progress(asked) as move:
@@ -76,6 +77,8 @@ def evaluate(
             )
     except KeyboardInterrupt:
         raise Interrupted(f"judged images are kept in {out}; the same command goes on from there") from None
+    if asked < len(data):
+        print(f"{count(asked, 'image')} of {len(data)}: those that the manifest marks test")
     _show(result)
     print(f"{out}: predictions.csv, metrics.json, figures")
     print(RESEARCH_USE)
@@ -91,15 +94,10 @@ def _show(result: Evaluation) -> None:
         print(f"distribution, {count(number, 'image')} ({result.unnamed} not named):")
         for name in SHOWN:
             at, constant = result.distribution[name], getattr(result.constant, name)
-            print(
-                f"  {name.replace('_', ' '):<18} {at.value:.3f} [{at.low:.3f}, {at.high:.3f}]"
-                f"   constant answer {constant:.3f}"
-            )
+            print(f"  {name.replace('_', ' '):<18} {at}   constant answer {constant:.3f}")
     if result.breasts is not None:
         auc, number = result.breasts["macro_auc"], int(result.breasts["n"].value)
-        print(
-            f"{count(number, 'breast')}, views fused: macro auc {auc.value:.3f} [{auc.low:.3f}, {auc.high:.3f}]"
-        )
+        print(f"{count(number, 'breast')}, views fused: macro auc {auc}")
     if result.detection is not None:
         found = result.detection
         print(

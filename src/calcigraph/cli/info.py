@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from calcigraph.cli.terminal import app, devices
+from calcigraph.cli.terminal import app
+from calcigraph.devices import devices
 from calcigraph.lexicon import RESEARCH_USE
 
 

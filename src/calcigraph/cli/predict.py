@@ -15,9 +15,9 @@ from calcigraph.cli.terminal import (
     Interrupted,
     Prevalence,
     app,
-    check_device,
     progress,
 )
+from calcigraph.devices import check_device
 from calcigraph.lexicon import RESEARCH_USE, count
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def predict(
     Writes predictions.csv, a folder per image (tables, overlay), run.json and report.html. Exit codes: 0 all
     done, 2 wrong usage, 3 some inputs failed (they are listed), 4 nothing processed.
     """
-    from calcigraph.batch import predict_batch, prepare_folder
+    from calcigraph.batch import OF_OTHERS, predict_batch, prepare_folder
     from calcigraph.io import find_inputs
     from calcigraph.io.spacing import check_given
     from calcigraph.provenance import weights_digest
@@ -69,7 +69,7 @@ def predict(
     if prevalence is not None:
         pipeline = pipeline.expecting(prevalence)
     model_seconds = time.perf_counter() - start
-    prepare_folder(out)
+    prepare_folder(out, refused=OF_OTHERS)
     done = itertools.count(1)
     try:
         with progress(len(sources)) as move:

@@ -1,9 +1,8 @@
-"""What the verbs share: the app, exit codes, devices and progress on a terminal."""
+"""What the verbs share: the app, exit codes and progress on a terminal."""
 
 from __future__ import annotations
 
 import math
-import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -42,22 +41,6 @@ class Interrupted(Exception):  # noqa: N818
     """Ctrl-C where there is more to say than that."""
 
 
-def check_device(name: str) -> None:
-    """Refuse a device that does not exist here.
-
-    Raises:
-        BadConfig: an unknown name, or a device this machine does not have.
-    """
-    if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", name):
-        raise BadConfig(
-            f"device {name!r}", allowed="cpu, cuda, cuda:N, mps", do="choose one of these with --device"
-        )
-    if name != "cpu" and name not in (present := devices()):
-        raise BadConfig(
-            f"device {name!r}, which is not here", allowed=", ".join(present), do="choose one of these"
-        )
-
-
 def check_workers(number: int | None) -> None:
     """Refuse a number of processes that can do nothing.
 
@@ -66,18 +49,6 @@ def check_workers(number: int | None) -> None:
     """
     if number is not None and number < 1:
         raise BadConfig(f"{number} workers", allowed="1 or more", do="change --workers")
-
-
-def devices() -> list[str]:
-    """Names of the devices of this machine."""
-    import torch
-
-    cuda = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
-    return [
-        "cpu",
-        *(["cuda", *cuda] if cuda else []),
-        *(["mps"] if torch.backends.mps.is_available() else []),
-    ]
 
 
 @contextmanager

@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from calcigraph.cli.terminal import Interrupted, TrainingLines, app, check_device
+from calcigraph.cli.terminal import Interrupted, TrainingLines, app
+from calcigraph.devices import check_device
 from calcigraph.errors import BadConfig
 from calcigraph.lexicon import RESEARCH_USE
 

@@ -138,6 +138,7 @@ def answer_by_graph(bench: Bench, name: str, *, recipe_of: Callable[[StudyOption
         start=recipe.start,
         candidates=candidates,
         pretraining=bench.pretraining(config),
+        held_out=bench.fold.validation,
         device=bench.device,
         reporter=bench.hear(name),
     )

@@ -187,11 +187,7 @@ def _card(study: Study, benches: Sequence[Bench]) -> str:
             f"- Source of the data: {dataset.source}. Licence: {dataset.licence}.",
             f"- {study.folds} of {study.of} folds by patient (`splits.json`), every setting in `config.toml`.",
             "- Macro one-vs-rest AUC over all out-of-fold answers, 95 % bootstrap interval by patient:",
-            *(
-                f"  - {row.title}: {at.value:.3f} [{at.low:.3f}, {at.high:.3f}]"
-                for row in study.rows
-                for at in (row.pooled["macro_auc"],)
-            ),
+            *(f"  - {row.title}: {at}" for row in study.rows for at in (row.pooled["macro_auc"],)),
             "",
         ]
     )

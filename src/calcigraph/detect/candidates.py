@@ -22,6 +22,9 @@ BORDER_MM = 0.3
 NOISE_CEILING = 10.0
 """Responses above so many means over the breast count as that: calcifications must not raise the noise under them."""
 
+LEVELS = 32767
+"""Grey levels of the top-hat; twice as many still fit, where enhancement adds the top-hat to the image."""
+
 NOISE_FLOOR = 0.5
 """Least local noise, as a share of the median over the breast: flat tissue must not amplify specks."""
 
@@ -29,10 +32,10 @@ NOISE_FLOOR = 0.5
 def tophat(working: WorkingImage, config: CandidateConfig) -> FloatImage:
     """Return I_T of equation 1, of the contrast-enhanced image where `bottom_hat` is set; (rows, cols) in [0, 1]."""
     element = disc(round(config.opening_mm / working.pitch_mm))
-    levels = (working.pixels * 65535).astype(np.uint16)
+    levels = (working.pixels * LEVELS).astype(np.uint16)
     if config.bottom_hat:
         levels = enhance(levels, element)
-    return white_tophat(levels, element).astype(np.float32) / np.float32(65535)
+    return white_tophat(levels, element).astype(np.float32) / np.float32(LEVELS)
 
 
 def blob(working: WorkingImage, config: CandidateConfig) -> FloatImage:

@@ -68,8 +68,10 @@ def _stands_out(seen: FloatImage) -> Mask:
 
 
 def _runs(stands_out: Mask) -> Mask:
-    """Return where most of `RUN` pixels in a row stand out."""
+    """Return where most of `RUN` pixels in a row stand out: all of the windows in which they do."""
     if not stands_out.size:
         return stands_out
     share = cv2.blur(stands_out.astype(np.float32), (RUN, 1), borderType=cv2.BORDER_REPLICATE)
-    return np.asarray(cv2.dilate((share >= SHARE).astype(np.uint8), np.ones((1, RUN), np.uint8)) > 0)
+    most = (share >= SHARE).astype(np.uint8)
+    # A window of even width reaches one pixel less to the right than to the left; seen from its pixels it is mirrored.
+    return np.asarray(cv2.dilate(most, np.ones((1, RUN), np.uint8), anchor=(RUN // 2 - 1, 0)) > 0)

@@ -66,7 +66,8 @@ def is_visible(truth: pd.DataFrame, *, least_snr: float = VISIBLE_SNR) -> NDArra
     """Whether each true calcification stands out from the noise; True where the truth does not say."""
     if "snr" not in truth:
         return np.ones(len(truth), dtype=bool)
-    return np.asarray(truth["snr"].to_numpy(np.float64) >= least_snr)
+    snr = truth["snr"].to_numpy(np.float64)
+    return np.asarray(np.isnan(snr) | (snr >= least_snr))
 
 
 def label_candidates(
@@ -91,12 +92,15 @@ def lying_on(
         table: marks or candidates with `row_mm, col_mm`.
         known: rows of a truth table, `row_px, col_px, diameter_mm`.
         spacing_mm: (row, col) pixel pitch.
-        reach_mm: distance to the nearest centre that counts as on it; that one's radius counts where it is larger.
+        reach_mm: distance to a centre that counts as on it; its radius counts where that is larger. Of several the
+            nearest is taken.
     """
     if not len(known) or not len(table):
         return np.empty(0, np.int64), np.empty(0, np.int64)
-    centres_mm = known[["row_px", "col_px"]].to_numpy() * np.asarray(spacing_mm)
-    distance, nearest = cKDTree(centres_mm).query(table[["row_mm", "col_mm"]].to_numpy())
-    nearest = np.asarray(nearest, dtype=np.int64)
-    near = np.flatnonzero(distance <= np.maximum(reach_mm, known["diameter_mm"].to_numpy()[nearest] / 2))
-    return near, nearest[near]
+    centres_mm = cKDTree(known[["row_px", "col_px"]].to_numpy() * np.asarray(spacing_mm))
+    reaches = np.maximum(reach_mm, known["diameter_mm"].to_numpy() / 2)
+    marks_mm = cKDTree(table[["row_mm", "col_mm"]].to_numpy())
+    pairs = marks_mm.sparse_distance_matrix(centres_mm, reaches.max(), output_type="ndarray")
+    pairs = pairs[pairs["v"] <= reaches[pairs["j"]]]
+    near, first = np.unique(pairs["i"][order := np.argsort(pairs["v"], kind="stable")], return_index=True)
+    return near.astype(np.int64), pairs["j"][order][first].astype(np.int64)

@@ -1,7 +1,7 @@
 """Images, data sets and tables in and out."""
 
 from calcigraph.io.contract import problems, read_dataset
-from calcigraph.io.inputs import Source, find_inputs
+from calcigraph.io.inputs import Source, find_inputs, with_unique_ids
 from calcigraph.io.manifest import Case, Dataset, labels_of, write_manifest
 from calcigraph.io.read import read_mammogram
 from calcigraph.io.tables import read_table, write_table, write_text
@@ -19,6 +19,7 @@ __all__ = [
     "read_mammogram",
     "read_table",
     "read_truth",
+    "with_unique_ids",
     "write_manifest",
     "write_table",
     "write_text",

@@ -52,14 +52,19 @@ def read_member(archive: Path, member: str) -> bytes:
     """Read one member, never more than `MAX_FILE_BYTES` of it, whatever its header claims.
 
     Raises:
-        UnreadableImage: no such member, encrypted, damaged or too large.
+        UnreadableImage: no such member, encrypted, damaged, too large, or different files under this name.
     """
     label = f"{archive}!{member}"
     try:
-        with zipfile.ZipFile(archive) as opened, opened.open(member) as stream:
-            content = stream.read(MAX_FILE_BYTES + 1)
+        with zipfile.ZipFile(archive) as opened:
+            # zipfile would read the last of them and pass over the others in silence.
+            different = {(i.CRC, i.file_size) for i in opened.infolist() if i.filename == member}
+            with opened.open(member) as stream:
+                content = stream.read(MAX_FILE_BYTES + 1)
     except _ZIP_FAULTS as error:
         raise _refused(f"{label}: a zip member that cannot be read ({_words(error)})") from None
+    if len(different) > 1:
+        raise _refused(f"{label}: {len(different)} different files of this name in one zip archive")
     if len(content) > MAX_FILE_BYTES:
         raise _refused(f"{label}: a zip member of more than {MAX_FILE_BYTES >> 20} MiB")
     return content
@@ -69,7 +74,7 @@ def _refused(got: str) -> UnreadableImage:
     return UnreadableImage(
         got,
         allowed=f"whole zip archives without password, up to {MAX_MEMBERS:,} files of up to {MAX_FILE_BYTES >> 20} MiB",
-        do="unpack it, and give the folder",
+        do="unpack it, each file under its own name, and give the folder",
     )
 
 

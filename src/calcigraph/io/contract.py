@@ -12,15 +12,17 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TypeVar
 
 import numpy as np
+import pandas as pd
 
 from calcigraph.errors import BadManifest, CalcigraphError
 from calcigraph.io.limits import is_spacing, spacing_words
 from calcigraph.io.manifest import COLUMNS, SPLITS, Case, Dataset
-from calcigraph.io.truth import read_outline, read_truth
+from calcigraph.io.truth import outline_path, read_outline, read_truth, truth_path
 from calcigraph.lexicon import Distribution, Laterality, View
 
 _CARD_KEYS = ("name", "licence", "source")
 _ID = re.compile(r"[\w][\w.-]{0,119}")
+_MIN_CORNERS = 3
 _ALLOWED = "a data set folder as the README describes it"
 
 Word = TypeVar("Word", bound=StrEnum)
@@ -225,19 +227,29 @@ def _image_problems(dataset: Dataset) -> Iterator[str]:
 
 
 def _misplaced(dataset: Dataset, case: Case, shape: tuple[int, int]) -> Iterator[str]:
-    """Say which true calcification lies outside of an image of this (rows, cols)."""
-    try:
-        truth = dataset.truth(case)
-    except CalcigraphError:  # told by `_table_problems`
-        return
-    if truth is None:
-        return
-    outside = (truth[["row_px", "col_px"]].to_numpy() > np.array(shape) - 0.5).any(axis=1)
+    """Say what lies outside of an image of this (rows, cols), and which outline encloses nothing."""
+    outline, truth = outline_path(dataset.folder, case.image_id), truth_path(dataset.folder, case.image_id)
+    for path, read in ((truth, read_truth), (outline, read_outline)):
+        try:
+            table = read(path) if path.exists() else None
+        except CalcigraphError:  # told by `_table_problems`
+            continue
+        if table is None:
+            continue
+        yield from _outside(f"{path.parent.name}/{path.name}", table, shape)
+        # An image without a lesion may have an empty outline, as it may have an empty truth.
+        is_empty = not len(table) and case.distribution is None
+        if path == outline and len(table) < _MIN_CORNERS and not is_empty:
+            yield f"outlines/{path.name}: {len(table)} corners (allowed: {_MIN_CORNERS} or more)"
+
+
+def _outside(name: str, table: pd.DataFrame, shape: tuple[int, int]) -> Iterator[str]:
+    outside = (table[["row_px", "col_px"]].to_numpy() > np.array(shape) - 0.5).any(axis=1)
     if outside.any():
         row = int(outside.argmax())
-        place = ", ".join(f"{truth[name].iloc[row]:g}" for name in ("row_px", "col_px"))
+        place = ", ".join(f"{table[column].iloc[row]:g}" for column in ("row_px", "col_px"))
         yield (
-            f"truth/{case.image_id}.csv, row {row + 2}: position {place} outside of the image of {shape[0]} rows and "
+            f"{name}, row {row + 2}: position {place} outside of the image of {shape[0]} rows and "
             f"{shape[1]} columns"
         )
 

@@ -16,13 +16,20 @@ from pydicom.encaps import generate_frames
 from pydicom.pixels.decoders.base import get_decoder
 
 from calcigraph.errors import UnreadableImage
-from calcigraph.io.codestream import JPEG_END, JPEG_TAIL_BYTES, FrameHeader, frame_header
+from calcigraph.io.codestream import JPEG_END, JPEG_TAIL_BYTES, FrameHeader, frame_header, tells_of_damage
+from calcigraph.io.quiet import overhear
 from calcigraph.io.tags import DICOM_FAULTS
 
 Patterns = NDArray[np.uint8] | NDArray[np.uint16]
 
 _JPEG_8_BIT = (uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit)
 _BY_GDCM = (uid.JPEGExtended12Bit, uid.JPEGLossless, uid.JPEGLosslessSV1, *uid.JPEGLSTransferSyntaxes)
+_NATIVE = (
+    uid.ImplicitVRLittleEndian,
+    uid.ExplicitVRLittleEndian,
+    uid.ExplicitVRBigEndian,
+    uid.DeflatedExplicitVRLittleEndian,
+)
 _CODESTREAMS = {*_JPEG_8_BIT, *_BY_GDCM, *uid.JPEG2000TransferSyntaxes}
 _PLUGINS = {uid.RLELossless: "pydicom"} | dict.fromkeys(uid.JPEG2000TransferSyntaxes, "pylibjpeg")
 """Decoders that answer damage with an exception. pylibjpeg-rle panics on it, beyond the reach of `except`;
@@ -65,6 +72,8 @@ def decode_pixels(dataset: Dataset, label: str, shape: tuple[int, int]) -> Patte
 
 def _decode(dataset: Dataset, shape: tuple[int, int]) -> NDArray[Any]:
     syntax = _transfer_syntax(dataset)
+    if syntax in _NATIVE and dataset["PixelData"].is_undefined_length:  # PS3.5 A.4
+        raise ValueError("compressed data under a transfer syntax of uncompressed data")
     if syntax not in _CODESTREAMS:
         return _by_pydicom(dataset, syntax)
     frame = next(generate_frames(dataset.PixelData, number_of_frames=1))
@@ -73,6 +82,12 @@ def _decode(dataset: Dataset, shape: tuple[int, int]) -> NDArray[Any]:
         raise ValueError("no image header in the compressed data")
     if (header.rows, header.cols, header.samples) != (*shape, 1):
         raise ValueError(f"compressed data of {header.rows} × {header.cols} × {header.samples}")
+    pixels = _decode_codestream(dataset, syntax, frame, header)
+    _check_bits(pixels, header.bits, dataset)
+    return pixels
+
+
+def _decode_codestream(dataset: Dataset, syntax: uid.UID, frame: bytes, header: FrameHeader) -> NDArray[Any]:
     if syntax in _JPEG_8_BIT and header.bits == 8:
         return _by_opencv(frame)
     if syntax in _BY_GDCM:
@@ -80,6 +95,25 @@ def _decode(dataset: Dataset, shape: tuple[int, int]) -> NDArray[Any]:
     if syntax in uid.JPEG2000TransferSyntaxes:
         return _by_pydicom(dataset, syntax)
     raise ValueError(f"baseline JPEG of {header.bits} bit")
+
+
+def _check_bits(pixels: NDArray[Any], precision: int, dataset: Dataset) -> None:
+    """Refuse values that Bits Stored cannot hold: the bits above it would be dropped, white becoming black.
+
+    Raises:
+        ValueError: the codestream is more precise than Bits Stored, and uses it.
+    """
+    stored, signed = int(dataset.BitsStored), dataset.PixelRepresentation == 1
+    if precision <= stored:
+        return
+    width = 8 * pixels.dtype.itemsize
+    unused = max(width - precision, 0)
+    kind = "i" if signed else "u"
+    values = (pixels.view(f"u{width // 8}") << unused).view(f"{kind}{width // 8}") >> unused
+    low, high = (-(1 << stored - 1), (1 << stored - 1) - 1) if signed else (0, (1 << stored) - 1)
+    if values.min() < low or values.max() > high:
+        found = f"{values.min()} to {values.max()}"
+        raise ValueError(f"compressed values of {found} beyond the {stored} bit of Bits Stored")
 
 
 def _transfer_syntax(dataset: Dataset) -> uid.UID:
@@ -103,8 +137,9 @@ def _by_pydicom(dataset: Dataset, syntax: uid.UID) -> NDArray[Any]:
 def _by_opencv(frame: bytes) -> NDArray[Any]:
     if JPEG_END not in frame[-JPEG_TAIL_BYTES:]:
         raise ValueError("truncated JPEG data")  # which OpenCV would fill up with grey
-    pixels = cv2.imdecode(np.frombuffer(frame, np.uint8), cv2.IMREAD_UNCHANGED)
-    if pixels is None:
+    with overhear() as heard:
+        pixels = cv2.imdecode(np.frombuffer(frame, np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is None or tells_of_damage(heard.text):
         raise ValueError("damaged JPEG data")
     return np.asarray(pixels)
 
@@ -120,6 +155,8 @@ def _by_gdcm(frame: bytes, syntax: uid.UID, header: FrameHeader) -> NDArray[Any]
         raise ValueError(f"GDCM did not finish within {_GDCM_SECONDS} s") from None
     if done.returncode != 0:
         raise ValueError("GDCM cannot decode the compressed data")
+    if tells_of_damage(done.stderr):  # its libjpeg fills up what is missing, and the exit code is 0
+        raise ValueError("damaged JPEG data")
     width = np.uint8 if header.bits <= 8 else np.uint16
     return np.frombuffer(done.stdout, width).reshape(header.rows, header.cols)
 

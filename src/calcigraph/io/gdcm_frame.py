@@ -4,7 +4,8 @@ GDCM ends the whole process on some damaged frames (an uncaught C++ exception, a
 gets a process to end. Run as a file, it imports nothing but GDCM and starts in 0.06 s.
 
 Standard input: the frame. Arguments: transfer syntax, rows, columns, bits per sample. Standard output: the
-pixels, row by row, one or two bytes each in the order of this machine. Exit code 1: GDCM cannot decode it.
+pixels, row by row, one or two bytes each in the order of this machine. Exit code 1: GDCM cannot decode it. Standard
+error: what its libjpeg says of missing or damaged data, which it decodes all the same.
 """
 
 from __future__ import annotations

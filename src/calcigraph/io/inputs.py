@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from calcigraph.errors import UnreadableImage
 from calcigraph.io.archive import list_members, read_member
-from calcigraph.io.read import read_content, read_mammogram, safe_id
+from calcigraph.io.read import read_content, read_mammogram, safe_id, what_is_wrong
 from calcigraph.io.spacing import check_given
 from calcigraph.records import Mammogram
 
@@ -61,39 +61,44 @@ def find_inputs(paths: Sequence[str | Path]) -> list[Source]:
     """List the images in files, folders (with their subfolders, in order) and zip archives.
 
     Hidden files, `__MACOSX`, DICOMDIR and sidecars (text, tables, ...) are skipped, unless a file is named
-    itself. A path that does not exist or an archive that does not open becomes a source that fails. An image
-    reached twice is listed once. An empty folder has no sources.
+    itself. A path that does not exist, a folder or an archive that does not open becomes a source that fails. Links
+    to folders are followed, each folder once. An image reached twice is listed once. An empty folder has no sources.
     """
     found: dict[tuple[str, str], Source] = {}
     for path in paths:
         for source in _sources(Path(path)):
             where = source.label if source.problem else os.path.realpath(source.path)
             found.setdefault((where, source.member), source)
-    return _with_unique_ids(list(found.values()))
+    return with_unique_ids(list(found.values()))
 
 
 def _sources(path: Path) -> Iterator[Source]:
-    try:
-        is_folder, exists = path.is_dir(), path.exists()
-    except (OSError, ValueError):  # a name too long, or with a null byte
-        is_folder, exists = False, False
-    if not exists:
-        yield _failing(path, f"{path}: no such file or folder")
-    elif is_folder:
+    if wrong := what_is_wrong(path):
+        yield _failing(path, f"{path}: {wrong}")
+    elif path.is_dir():
         yield from _in_folder(path)
     else:
         yield from _in_file(path)
 
 
 def _in_folder(folder: Path) -> Iterator[Source]:
-    for root, folders, names in os.walk(folder):  # links to folders are not followed: they may be circular
-        folders[:] = sorted(name for name in folders if not _is_hidden(name))
+    locked: list[OSError] = []
+    reached: set[str] = set()  # links to folders may be circular
+    for root, folders, names in os.walk(folder, followlinks=True, onerror=locked.append):
+        reached.add(os.path.realpath(root))
+        folders[:] = sorted(
+            name
+            for name in folders
+            if not _is_hidden(name) and os.path.realpath(Path(root, name)) not in reached
+        )
         for name in sorted(names):
             path = Path(root, name)
             if path.suffix.lower() == ".zip" and not _is_hidden(name):
                 yield from _in_file(path)
             elif not _is_skipped(name):
                 yield Source(label=str(path), image_id=safe_id(name), path=path)
+    for error in locked:
+        yield _failing(Path(error.filename), f"{error.filename}: {error.strerror}")
 
 
 def _in_file(path: Path) -> Iterator[Source]:
@@ -128,14 +133,17 @@ def _failing(path: Path, problem: str) -> Source:
     return Source(label=str(path), image_id=safe_id(path.name), path=path, problem=problem)
 
 
-def _with_unique_ids(sources: list[Source]) -> list[Source]:
+def with_unique_ids(
+    sources: Sequence[Source], *, is_free: Callable[[Source, str], bool] = lambda source, image_id: True
+) -> list[Source]:
+    """Return the sources with ids that differ, whatever the case of their letters, and are free for them."""
     taken: set[str] = set()
     unique = []
     for source in sources:
         image_id, number = source.image_id, 1
-        while image_id.casefold() in taken:
+        while image_id.casefold() in taken or not is_free(source, image_id):
             number += 1
             image_id = f"{source.image_id}-{number}"
         taken.add(image_id.casefold())
-        unique.append(Source(source.label, image_id, source.path, source.member, source.problem))
+        unique.append(replace(source, image_id=image_id))
     return unique

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import re
+import struct
 import zlib
 from io import BytesIO
 
 from pydicom.dataset import FileDataset
-from pydicom.filereader import read_partial
+from pydicom.filereader import read_dataset, read_partial, read_preamble
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from calcigraph.errors import UnreadableImage
@@ -20,7 +20,8 @@ _MAX_ELEMENTS = 20_000
 """Top-level tags; the largest real headers have some hundreds, a file of zeros one in every eight bytes."""
 _MAX_READS = 100_000
 """Three reads an element, nested ones included."""
-_DEFLATED = re.compile(re.escape(DeflatedExplicitVRLittleEndian.encode()) + rb"(?![0-9.])")
+_FAULT_WORDS = {zlib.error: "damaged deflated data", struct.error: "a value of the wrong length"}
+"""For the errors whose name is only `error`."""
 
 
 class _BoundedReader(BytesIO):
@@ -51,14 +52,14 @@ def parse(content: bytes, label: str) -> FileDataset:
     """
     elements = itertools.count()
     try:
-        if _DEFLATED.search(content[:4096]):
-            _check_inflated_size(content, label)
+        if (start := _deflated_from(content)) is not None:
+            _check_inflated_size(content[start:], label)
         dataset = read_partial(_BoundedReader(content), lambda *_: next(elements) > _MAX_ELEMENTS, force=True)
         dataset.file_meta.get("TransferSyntaxUID")
         dataset.get("PixelData")
     except DICOM_FAULTS as error:
         raise UnreadableImage(
-            f"{label}: a DICOM file whose tags cannot be parsed ({type(error).__name__})",
+            f"{label}: a DICOM file whose tags cannot be parsed ({_fault_words(error)})",
             allowed="whole DICOM files (PS3.10)",
             do="export or copy the image again",
         ) from None
@@ -76,15 +77,32 @@ def parse(content: bytes, label: str) -> FileDataset:
     return dataset
 
 
-def _check_inflated_size(content: bytes, label: str) -> None:
+def _fault_words(error: Exception) -> str:
+    return _FAULT_WORDS.get(type(error), type(error).__name__)
+
+
+def _deflated_from(content: bytes) -> int | None:
+    """Return where the deflated data begin; None where the File Meta Information states another syntax.
+
+    Read in the way that pydicom will read it, so that no file is deflated to pydicom alone.
+    """
+    reader = _BoundedReader(content)
+    read_preamble(reader, force=True)
+    meta = read_dataset(
+        reader, is_implicit_VR=False, is_little_endian=True, stop_when=lambda tag, *_: tag >> 16 != 2
+    )
+    is_deflated = meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian
+    return reader.tell() if is_deflated else None
+
+
+def _check_inflated_size(rest: bytes, label: str) -> None:
     """Inflate a deflated data set piece by piece, keeping nothing: pydicom would inflate a bomb whole.
 
     Raises:
         UnreadableImage: too large.
-        zlib.error: no deflated data where the File Meta Information says it ends.
+        zlib.error: no deflated data.
     """
-    length = int.from_bytes(content[_META_AT + 8 : _META_AT + 12], "little")
-    inflater, rest = zlib.decompressobj(-zlib.MAX_WBITS), content[_META_AT + 12 + length :]
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     total, produced = 0, 1
     while produced or rest:
         produced = len(inflater.decompress(rest, 1 << 24))

@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcigraph.errors import UnreadableImage
+from calcigraph.io.codestream import tells_of_damage
 from calcigraph.io.limits import check_extent, check_size
-from calcigraph.io.quiet import quiet
+from calcigraph.io.quiet import overhear, quiet
 from calcigraph.io.raster_header import RasterHeader, raster_header
 from calcigraph.io.spacing import given_spacing
+from calcigraph.io.tiff import check_tiff_data
 from calcigraph.records import Mammogram
 
 _DEPTHS = (8, 10, 12, 14, 16)
@@ -41,7 +43,7 @@ def read_raster(content: bytes, label: str, *, spacing_mm: float | None, image_i
     stored, notes = _one_channel(_decode(content, header, label), label)
     spacing, spacing_words = given_spacing(label, spacing_mm)
     check_extent(label, (header.rows, header.cols), spacing)
-    top = _white(stored)
+    top = _white(stored, header, label)
     pixels = np.multiply(stored, np.float32(1.0 / top), dtype=np.float32)
     if header.white_is_zero:
         notes = (*notes, "0 is white: inverted")
@@ -54,14 +56,22 @@ def read_raster(content: bytes, label: str, *, spacing_mm: float | None, image_i
 
 def _decode(content: bytes, header: RasterHeader, label: str) -> NDArray[Any]:
     try:
-        with quiet():
+        with quiet(), overhear() as heard:
+            if header.format == "TIFF":
+                check_tiff_data(content)
             pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     except (cv2.error, MemoryError):  # OpenCV raises its own error for whatever its codecs refuse
         pixels = None
-    if pixels is None or pixels.shape[:2] != (header.rows, header.cols):
+    except ValueError as error:
+        raise _refused(label, str(error)) from None
+    if pixels is None or pixels.shape[:2] != (header.rows, header.cols) or tells_of_damage(heard.text):
         raise _refused(label, f"a damaged {header.format}")
     if pixels.dtype not in (np.uint8, np.uint16):
         raise _refused(label, f"a {header.format} of type {pixels.dtype}")
+    if 8 * pixels.dtype.itemsize < header.bits:
+        raise _refused(label, f"a {header.format} of {header.bits} bit in a layout that is decoded as 8 bit")
+    if header.times_alpha and pixels.ndim == 3 and pixels.shape[2] == 4 and pixels[..., 3].min() < 255:
+        raise _refused(label, f"a transparent {header.format} (unassociated alpha, ExtraSamples 2)")
     return np.asarray(pixels)
 
 
@@ -74,8 +84,14 @@ def _one_channel(pixels: NDArray[Any], label: str) -> tuple[NDArray[Any], tuple[
     return np.ascontiguousarray(grey), (f"first of {pixels.shape[2]} channels, the colours being equal",)
 
 
-def _white(stored: NDArray[Any]) -> int:
+def _white(stored: NDArray[Any], header: RasterHeader, label: str) -> int:
     most = int(stored.max())
+    if header.white is not None:
+        if most > header.white:
+            raise _refused(
+                label, f"a damaged {header.format} (a sample of {most}, white being {header.white})"
+            )
+        return header.white
     bits = 8 if stored.dtype == np.uint8 else next(b for b in _DEPTHS if most < 1 << b)
     return (1 << bits) - 1
 

@@ -20,13 +20,25 @@ _PGM = re.compile(rb"P5(?:\s|#[^\n]*\n)+(\d{1,9})(?:\s|#[^\n]*\n)+(\d{1,9})(?:\s
 
 @dataclass(frozen=True)
 class RasterHeader:
-    """Format in words, size, bits per sample, and whether 0 is white (TIFF only)."""
+    """Format in words, size, bits per sample, and what only some formats say.
+
+    Attributes:
+        format: its name.
+        rows: of the image.
+        cols: of the image.
+        bits: per sample.
+        white_is_zero: TIFF.
+        times_alpha: the colours are multiplied by the alpha channel when they are decoded (TIFF).
+        white: the sample that is white (PGM); None where nothing says so.
+    """
 
     format: str
     rows: int
     cols: int
     bits: int
     white_is_zero: bool = False
+    times_alpha: bool = False
+    white: int | None = None
 
 
 def raster_header(content: bytes) -> RasterHeader | None:
@@ -39,7 +51,7 @@ def raster_header(content: bytes) -> RasterHeader | None:
         return _png(content)
     if content[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         tiff = tiff_header(content)
-        return RasterHeader("TIFF", tiff.rows, tiff.cols, tiff.bits, tiff.white_is_zero)
+        return RasterHeader("TIFF", tiff.rows, tiff.cols, tiff.bits, tiff.white_is_zero, tiff.times_alpha)
     if content.startswith(b"\xff\xd8\xff"):
         return _jpeg(content)
     return _pgm(content) if re.match(rb"P5[\s#]", content) else None
@@ -92,4 +104,5 @@ def _pgm(content: bytes) -> RasterHeader:
     bits = 8 if top < 256 else 16
     if len(content) - match.end() < rows * cols * bits // 8:
         raise ValueError("a truncated PGM")
-    return RasterHeader("PGM", rows, cols, bits)
+    # 65535 is what writers state of any 16-bit file, whatever the depth of what they put in.
+    return RasterHeader("PGM", rows, cols, bits, white=None if top == 65535 else top)

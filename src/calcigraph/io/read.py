@@ -17,6 +17,8 @@ from calcigraph.records import Mammogram
 
 IMAGE_SUFFIXES = (".dcm", ".dicom", ".dic", ".ima", ".png", ".tif", ".tiff", ".jpg", ".jpeg", ".pgm")
 _MAX_ID = 80
+_MAX_ID_BYTES = 200
+"""File systems take names of 255 bytes."""
 
 
 def read_mammogram(
@@ -71,12 +73,26 @@ def load(path: Path) -> bytes:
         if not path.exists() and (inside := split_member(str(path))) is not None:
             return read_member(*inside)
         if not path.is_file():
-            raise _refused(path, "a folder" if path.is_dir() else "no such file")
+            raise _refused(
+                path, "a folder" if path.is_dir() else what_is_wrong(path) or "not the file of an image"
+            )
         if path.stat().st_size > MAX_FILE_BYTES:
             raise _refused(path, f"a file of more than {MAX_FILE_BYTES >> 20} MiB")
         return path.read_bytes()
     except (OSError, ValueError) as error:  # ValueError: a null byte in the path
         raise _refused(path, getattr(error, "strerror", None) or str(error)) from None
+
+
+def what_is_wrong(path: Path) -> str:
+    """Say why a path leads nowhere; "" where it leads to a file or folder."""
+    try:
+        if path.exists():
+            return ""
+        return "a link that leads nowhere" if path.is_symlink() else "no such file or folder"
+    except PermissionError:
+        return "no permission to look there"
+    except (OSError, ValueError):  # a name too long, or with a null byte
+        return "no such file or folder"
 
 
 def _refused(path: Path, got: str) -> UnreadableImage:
@@ -87,7 +103,8 @@ def safe_id(name: str) -> str:
     """Return an image id from a file's name that every file system takes as a folder's name."""
     last = unicodedata.normalize("NFC", re.split(r"[/\\]", name.rstrip("/\\"))[-1])
     stem = last[: last.rfind(".")] if last.lower().endswith(IMAGE_SUFFIXES) else last
-    return re.sub(r"[^\w.-]+", "_", stem).strip("._- ")[:_MAX_ID].rstrip("._- ") or "image"
+    short = re.sub(r"[^\w.-]+", "_", stem).strip("._- ")[:_MAX_ID].encode()[:_MAX_ID_BYTES]
+    return short.decode("utf-8", "ignore").rstrip("._- ") or "image"
 
 
 def _kind(content: bytes) -> str:

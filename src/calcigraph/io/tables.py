@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import StringIO
 from pathlib import Path
 
 import pandas as pd
@@ -37,21 +39,46 @@ def write_text(path: Path, text: str) -> None:
         beside.write_text(text, encoding="utf-8", newline="")
 
 
+class CsvText(StringIO):
+    r"""Takes what a CSV writer with the line terminator ``\r\n`` writes, row by row, and ends the rows with ``\n``.
+
+    A writer told to end them with ``\n`` does not quote a cell with ``\r``, which then ends a row for every reader.
+    """
+
+    def write(self, row: str, /) -> int:
+        r"""Take one row."""
+        return super().write(row.removesuffix("\r\n") + "\n")
+
+
 def write_table(path: Path, table: pd.DataFrame) -> None:
     """Write a table as CSV without its index; NaN and None become empty cells."""
-    write_text(path, table.to_csv(index=False, float_format=FLOAT_FORMAT, lineterminator="\n"))
+    text = CsvText()
+    table.to_csv(text, index=False, float_format=FLOAT_FORMAT, lineterminator="\r\n")
+    write_text(path, text.getvalue())
 
 
 def read_table(path: Path) -> pd.DataFrame:
     """Read a CSV table; ids are text as it stands, be it `0001` or `NA`.
 
     Raises:
-        OSError, ValueError: no such file, not UTF-8, not a table (pandas' parser errors are ValueErrors).
+        OSError, ValueError: no such file, not UTF-8, not a table (pandas' parser errors are ValueErrors), or more
+            cells in its rows than in its header.
     """
-    table = pd.read_csv(path, encoding="utf-8-sig")
+    # Without `index_col`, pandas takes the first cells of rows that are too long as their names, and shifts the others.
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            table = pd.read_csv(path, encoding="utf-8-sig", index_col=False)
+    except pd.errors.ParserWarning:
+        raise pd.errors.ParserError("more cells in the rows than in the header") from None
     # pandas looks for missing values in what a converter gives, too.
     ids = pd.read_csv(
-        path, encoding="utf-8-sig", usecols=lambda name: name in IDS, dtype=str, na_filter=False
+        path,
+        encoding="utf-8-sig",
+        index_col=False,
+        usecols=lambda name: name in IDS,
+        dtype=str,
+        na_filter=False,
     )
     for name in ids:
         table[name] = ids[name]

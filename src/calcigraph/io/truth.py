@@ -37,6 +37,8 @@ def write_truth(folder: Path, image_id: str, table: pd.DataFrame) -> None:
 def read_truth(path: Path) -> pd.DataFrame:
     """Read true calcifications: float64 `row_px, col_px, diameter_mm` and whatever else there is.
 
+    Where there is a column `kind`, no cell of it is empty; `snr` is float64, NaN where it is not known.
+
     Raises:
         BadManifest: not a table, a column is missing, or a number cannot be one.
     """
@@ -63,7 +65,8 @@ def _read(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     except (OSError, ValueError) as error:
         raise _refused(path, columns, f"a table that cannot be read ({type(error).__name__})") from None
     _check(table, columns, path)
-    return table.astype(dict.fromkeys(columns, np.float64))
+    numbers = [*columns, *(["snr"] if "snr" in table else [])]
+    return table.astype(dict.fromkeys(numbers, np.float64))
 
 
 def _check(table: pd.DataFrame, columns: Sequence[str], path: Path) -> None:
@@ -75,6 +78,13 @@ def _check(table: pd.DataFrame, columns: Sequence[str], path: Path) -> None:
         bad = ~np.isfinite(numbers) | ((numbers <= 0) if column == "diameter_mm" else (numbers < -0.5))
         if bad.any():
             raise _refused(path, columns, f"row {int(bad.argmax()) + 2} has no usable {column}")
+    empty = table["kind"].isna().to_numpy() if "kind" in table else np.zeros(0, bool)
+    if empty.any():
+        raise _refused(path, columns, f"row {int(empty.argmax()) + 2} has an empty kind")
+    snr = table["snr"] if "snr" in table else pd.Series(dtype=np.float64)
+    wrong = (snr.notna() & pd.to_numeric(snr, errors="coerce").isna()).to_numpy()
+    if wrong.any():
+        raise _refused(path, columns, f"row {int(wrong.argmax()) + 2} has an snr that is not a number")
 
 
 def _refused(path: Path, columns: Sequence[str], got: str) -> BadManifest:

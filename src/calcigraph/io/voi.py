@@ -33,7 +33,7 @@ def modality_values(tags: Tags, stored: Values) -> tuple[Values, tuple[str, ...]
         UnreadableImage: a broken table, or a slope or intercept that is zero or not finite.
     """
     if tables := tags.items("ModalityLUTSequence"):
-        values, words = _look_up(tables[0], stored, signed=tags.whole("PixelRepresentation") == 1)
+        values, words = _look_up(tables[0], stored, _byte_order(tags, "ModalityLUTSequence"))
         return values, (f"Modality LUT {words}",)
     slope, intercept = tags.number("RescaleSlope"), tags.number("RescaleIntercept")
     slope, intercept = 1.0 if slope is None else slope, 0.0 if intercept is None else intercept
@@ -59,9 +59,9 @@ def voi_grey(tags: Tags, values: Values) -> tuple[Values, str] | None:
         UnreadableImage: a broken table or window.
     """
     if tables := tags.items("VOILUTSequence"):
-        signed = tags.whole("PixelRepresentation") == 1 or bool(values.min() < 0)
-        grey, words = _look_up(tables[0], values, signed=signed)
-        top = _top_of(tables[0], tags)
+        order = _byte_order(tags, "VOILUTSequence")
+        grey, words = _look_up(tables[0], values, order)
+        top = _top_of(tables[0], tags, order)
         return grey / top, f"VOI LUT {words}"
     centre, width = tags.number("WindowCenter"), tags.number("WindowWidth")
     if centre is None and width is None:
@@ -99,35 +99,51 @@ def window(tags: Tags, values: Values, centre: float, width: float, function: st
     return np.clip((values - (centre - 0.5)) / (width - 1.0) + 0.5, 0.0, 1.0)
 
 
-def _look_up(table: Tags, values: Values, *, signed: bool) -> tuple[Values, str]:
-    entries, first, bits = _descriptor(table, signed=signed)
-    data = _table_data(table, entries, bits)
+def _byte_order(tags: Tags, sequence: str) -> str:
+    """Return NumPy's sign for the file's byte order, which OW data follow (PS3.5 7.3)."""
+    item = tags.raw(sequence)[0]
+    return ">" if item.original_encoding[1] is False else "<"
+
+
+def _look_up(table: Tags, values: Values, order: str) -> tuple[Values, str]:
+    entries, written, bits = _descriptor(table)
+    first = _first_mapped(written, entries, values)
+    data = _table_data(table, entries, bits, order)
     index = np.clip(np.rint(values - first), 0, entries - 1).astype(np.int64)
     name = table.text("LUTExplanation") or table.text("ModalityLUTType")
     words = f"{name[:20]!r} " if name else ""
     return data[index], f"{words}({entries} entries from {first}, {bits} bit)"
 
 
-def _descriptor(table: Tags, *, signed: bool) -> tuple[int, int, int]:
+def _first_mapped(written: int, entries: int, values: Values) -> int:
+    """Return the value that a table begins at, from a 16-bit number that may be written with the wrong sign.
+
+    Its sign follows the range of the values that are looked up (C.11.2.1.1). It is taken as written unless the
+    table would then lie outside of that range, and with the other sign would not.
+    """
+    other = written + 65536 if written < 0 else written - 65536
+    low, high = values.min(), values.max()
+    as_written, turned = (first <= high and first + entries > low for first in (written, other))
+    return other if turned and not as_written else written
+
+
+def _descriptor(table: Tags) -> tuple[int, int, int]:
     numbers = table.numbers("LUTDescriptor")
     if len(numbers) != 3 or not all(v.is_integer() for v in numbers):
         raise _absurd(table, f"a LUT Descriptor of {len(numbers)} values", "three whole numbers")
-    entries, first, bits = (int(v) for v in numbers)
+    entries, written, bits = (int(v) for v in numbers)
     entries = 65536 if entries == 0 else entries % 65536  # 2^16 is written as 0; a signed VR wraps
-    if signed and first >= 32768:  # written as unsigned where the pixels are signed
-        first -= 65536
     if not 1 <= bits <= 16:
         raise _absurd(table, f"a LUT of {bits} bit", "8 to 16 bit")
-    return entries, first, bits
+    return entries, written, bits
 
 
-def _table_data(table: Tags, entries: int, bits: int) -> Values:
+def _table_data(table: Tags, entries: int, bits: int, order: str) -> Values:
     raw: Any = table.raw("LUTData")
     if isinstance(raw, bytes):
         narrow = len(raw) == entries + entries % 2 and bits <= 8 and entries > 1
-        data = np.frombuffer(raw[: len(raw) // 2 * 2], np.uint8 if narrow else np.dtype("<u2")).astype(
-            np.float64
-        )
+        words = np.frombuffer(raw[: len(raw) // 2 * 2], f"{order}u2").astype("<u2")
+        data = (words.view(np.uint8) if narrow else words).astype(np.float64)
     else:
         data = np.asarray(table.numbers("LUTData"), np.float64)
     if len(data) < entries:
@@ -135,13 +151,13 @@ def _table_data(table: Tags, entries: int, bits: int) -> Values:
     return np.asarray(data[:entries] % 65536)
 
 
-def _top_of(table: Tags, tags: Tags) -> float:
+def _top_of(table: Tags, tags: Tags, order: str) -> float:
     """Return the table's white: 2^bits − 1, or its own maximum where that leaves half of the range unused.
 
     Early devices wrote 16 bit over tables of 12.
     """
-    entries, _, bits = _descriptor(table, signed=False)
-    white, most = 2.0**bits - 1, float(_table_data(table, entries, bits).max())
+    entries, _, bits = _descriptor(table)
+    white, most = 2.0**bits - 1, float(_table_data(table, entries, bits, order).max())
     if most <= 0:
         raise _absurd(tags, "a VOI LUT without light", "values above 0")
     return white if white / 2 < most <= white else most

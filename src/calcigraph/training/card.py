@@ -99,7 +99,7 @@ def _section(card: str, heading: str) -> list[str]:
 
 def _held_out(held_out: HeldOut | None, *, balanced: bool) -> list[str]:
     if held_out is None:
-        return ["Nobody was held out."]
+        return ["Nobody was held out: what they would choose (threshold, epoch), the training images chose."]
     constant = asdict(held_out.constant)
     shares = "equal shares of the distributions" if balanced else "distributions as frequent as in training"
     return [

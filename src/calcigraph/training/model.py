@@ -89,6 +89,7 @@ def train_model(
     start: Networks | None = None,
     candidates: Path | None = None,
     pretraining: Path | None = None,
+    held_out: frozenset[str] | None = None,
     device: str = "cpu",
     reporter: Reporter,
 ) -> TrainedModel:
@@ -104,6 +105,7 @@ def train_model(
         start: networks to train on, in place of fresh ones; they are changed.
         candidates: folder of `detect_dataset`, where several runs share it; by default `run/candidates`.
         pretraining: folder of `pretrain`, where several runs share it; by default `run/pretraining`.
+        held_out: the patients who are held out, in place of those that the manifest marks; none if it is empty.
         device: where to train.
         reporter: hears of the progress.
 
@@ -114,7 +116,7 @@ def train_model(
     cases = [case for case in dataset.cases if case.split != "test"]
     if detector is not None:
         config = keep_detector(config, detector.config)
-    held_out = hold_out(cases, config)
+    held_out = hold_out(cases, config) if held_out is None else held_out
     if detector is None:
         require_truth(dataset, cases, held_out)
     kept = None if detector is None else detector.networks

@@ -26,7 +26,7 @@ def draw_windows(
         rng: source of chance.
 
     Yields:
-        The window and the part of the truth that lies in it, in its own pixels.
+        The window and the part of the truth that reaches into it, in its own pixels.
     """
     for near in (True, False):
         side = np.ceil(rng.uniform(*SIDE_MM) / np.asarray(mammogram.spacing_mm)).astype(int)
@@ -40,10 +40,17 @@ def draw_windows(
         if pixels.size and (pixels > 0.02).mean() >= TISSUE_SHARE:
             yield (
                 replace(mammogram, pixels=np.ascontiguousarray(pixels)),
-                _inside(truth, corner, pixels.shape),
+                _reaching_in(truth, corner, pixels.shape, mammogram.spacing_mm),
             )
 
 
-def _inside(truth: pd.DataFrame, corner: np.ndarray, shape: tuple[int, ...]) -> pd.DataFrame:
+def _reaching_in(
+    truth: pd.DataFrame, corner: np.ndarray, shape: tuple[int, ...], spacing_mm: tuple[float, float]
+) -> pd.DataFrame:
     moved = truth.assign(row_px=truth["row_px"] - corner[0], col_px=truth["col_px"] - corner[1])
-    return moved[moved["row_px"].between(0, shape[0] - 1) & moved["col_px"].between(0, shape[1] - 1)]
+    radius_px = [truth["diameter_mm"] / 2 / pitch for pitch in spacing_mm]
+    row_in, col_in = (
+        moved[name].between(-radius, side - 1 + radius)
+        for name, radius, side in zip(("row_px", "col_px"), radius_px, shape, strict=True)
+    )
+    return moved[row_in & col_in]
