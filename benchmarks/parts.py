@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from tables import interval
 
 from calcigraph.lexicon import DISTRIBUTIONS, Distribution
 from calcigraph.metrics import bootstrap, constant_answer
@@ -46,7 +45,7 @@ def class_lines(table: pd.DataFrame) -> list[str]:
         hits = bootstrap(*answers(views), patients=views["patient_id"].tolist(), seed=0)["accuracy"]
         others = views["distribution"][~right].fillna("none").value_counts()
         instead = f"{others.index[0]}: {others.iloc[0]}" if len(others) else ""
-        lines.append(f"| {name} | {len(views)} | {right.sum()}: {interval(hits)} | {instead} |")
+        lines.append(f"| {name} | {len(views)} | {right.sum()}: {hits} | {instead} |")
     return lines
 
 
@@ -84,4 +83,4 @@ def _row(name: str, part: pd.DataFrame) -> str:
     labels, given, named = answers(part)
     held = bootstrap(labels, given, named, patients=part["patient_id"].tolist(), seed=0)
     always = constant_answer(labels).accuracy
-    return f"| {name} | {len(part)} | {interval(held['accuracy'])} | {always:.3f} | {interval(held['macro_auc'])} |"
+    return f"| {name} | {len(part)} | {held['accuracy']} | {always:.3f} | {held['macro_auc']} |"

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from parts import answers, class_lines, part_lines
 from real_sets import Row, measure_all
-from tables import confusion_lines, interval
+from tables import confusion_lines
 
 from calcigraph.cases import any_view, fuse_views
 from calcigraph.config import Config
@@ -87,7 +87,7 @@ def distribution_table(table: pd.DataFrame, config: Config) -> list[str]:
         "|---|---|---|---|---|",
     ]
     for key, name in SHOWN.items():
-        cells = (interval(views[key]), interval(level[key]), interval(both[key]), f"{constant[key]:.3f}")
+        cells = (str(views[key]), str(level[key]), str(both[key]), f"{constant[key]:.3f}")
         lines.append(f"| {name} | {' | '.join(cells)} |")
     alone = bootstrap(labels[named], given[named], patients=patients[named].tolist(), seed=0)
     empty = int((~is_known(given)).sum())
@@ -99,8 +99,8 @@ def distribution_table(table: pd.DataFrame, config: Config) -> list[str]:
         f"{int((~named).sum())} views are not named (too little evidence), which is never right; AUC and calibration",
         f"error go by their probabilities. {empty} of them show nothing at all: five equal ones to the AUC, no",
         "part of the calibration error.",
-        f"The {int(named.sum())} named ones alone have a macro AUC of {interval(alone['macro_auc'])} and a",
-        f"calibration error of {interval(alone['ece'])}.",
+        f"The {int(named.sum())} named ones alone have a macro AUC of {alone['macro_auc']} and a",
+        f"calibration error of {alone['ece']}.",
         calibration_line(given, config),
         *([EQUALLY_FREQUENT] if level_set else []),
         f"Macro AUC of breasts, views fused, less that of single views, of the same drawn patients: "

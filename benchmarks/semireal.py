@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tables import confusion_lines, interval
+from tables import confusion_lines
 
 from calcigraph.cases import fuse_views
 from calcigraph.config import Config, PretrainingConfig, default, paper
@@ -142,7 +142,7 @@ def row(name: str, tests: TestSet, probabilities: np.ndarray, *, fused: bool = F
         first, probabilities = fuse_views(probabilities, tests.breasts)
         labels, patients = labels[first], patients[first]
     held = bootstrap(labels, probabilities, patients=patients.tolist(), seed=0)
-    return f"| {name} | {len(labels)} | {' | '.join(interval(held[metric]) for metric in SHOWN)} |"
+    return f"| {name} | {len(labels)} | {' | '.join(str(held[metric]) for metric in SHOWN)} |"
 
 
 def differences(name: str, tests: TestSet, better: np.ndarray, worse: np.ndarray) -> str:

@@ -1,17 +1,12 @@
-"""Intervals and confusions as Markdown, for the pages that benchmarks write."""
+"""Confusions as Markdown, for the pages that benchmarks write."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from calcigraph.lexicon import DISTRIBUTIONS
-from calcigraph.metrics import Interval
 
 ANSWERS = (*DISTRIBUTIONS, "none")
-
-
-def interval(found: Interval) -> str:
-    return f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"
 
 
 def confusion_lines(corner: str, counts: np.ndarray) -> list[str]:

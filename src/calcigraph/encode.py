@@ -162,12 +162,11 @@ def centre_on_objects(table: pd.DataFrame, kept: NDArray[np.int64]) -> pd.DataFr
         """Of each object's candidates."""
         return np.bincount(objects, weight * values) / np.maximum(total, 1e-9)
 
+    middle = {column: mean(table[column].to_numpy()) for column in POSITION_COLUMNS}
     for column in POSITION_COLUMNS:
-        nodes[column] = mean(table[column].to_numpy())[objects[kept]]
-    from_middle = [
-        table[name].to_numpy() - mean(table[name].to_numpy())[objects] for name in ("row_mm", "col_mm")
-    ]
-    across = 2 * np.sqrt(mean(from_middle[0] ** 2 + from_middle[1] ** 2))
+        nodes[column] = middle[column][objects[kept]]
+    row, col = (table[name].to_numpy() - middle[name][objects] for name in ("row_mm", "col_mm"))
+    across = 2 * np.sqrt(mean(row**2 + col**2))
     nodes["diameter_mm"] = np.maximum(nodes["diameter_mm"], across[objects[kept]])
     return nodes
 

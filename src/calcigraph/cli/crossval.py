@@ -184,8 +184,7 @@ def _show(study: Study) -> None:
     for row in study.rows:
         auc, values = row.pooled["macro_auc"], [row.pooled[name].value for name in shown]
         balanced, f1, kappa, accuracy = (f"{value:.3f}" for value in values)
-        interval = str(auc)
-        print(f"{row.title:<36} {interval:<22}  {balanced:<17}  {f1:<8}  {kappa:<6}  {accuracy}")
+        print(f"{row.title:<36} {auc!s:<22}  {balanced:<17}  {f1:<8}  {kappa:<6}  {accuracy}")
     for name, folds in study.partial.items():
         print(
             f"{name}: {count(folds, 'fold')} answered, and shown once it has answered all that are shown here"

@@ -102,5 +102,6 @@ def lying_on(
     marks_mm = cKDTree(table[["row_mm", "col_mm"]].to_numpy())
     pairs = marks_mm.sparse_distance_matrix(centres_mm, reaches.max(), output_type="ndarray")
     pairs = pairs[pairs["v"] <= reaches[pairs["j"]]]
-    near, first = np.unique(pairs["i"][order := np.argsort(pairs["v"], kind="stable")], return_index=True)
-    return near.astype(np.int64), pairs["j"][order][first].astype(np.int64)
+    nearest_first = pairs[np.argsort(pairs["v"], kind="stable")]
+    near, first = np.unique(nearest_first["i"], return_index=True)
+    return near.astype(np.int64), nearest_first["j"][first].astype(np.int64)

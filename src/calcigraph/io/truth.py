@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from calcigraph.errors import BadManifest
 from calcigraph.io.tables import read_table, write_table
@@ -73,18 +74,21 @@ def _check(table: pd.DataFrame, columns: Sequence[str], path: Path) -> None:
     missing = [c for c in columns if c not in table.columns]
     if missing:
         raise _refused(path, columns, f"no column {', '.join(missing)}")
+
+    def refuse_first(bad: NDArray[np.bool_], words: str) -> None:
+        if bad.any():
+            raise _refused(path, columns, f"row {int(bad.argmax()) + 2} has {words}")
+
     for column in columns:
         numbers = pd.to_numeric(table[column], errors="coerce").to_numpy(np.float64)
         bad = ~np.isfinite(numbers) | ((numbers <= 0) if column == "diameter_mm" else (numbers < -0.5))
-        if bad.any():
-            raise _refused(path, columns, f"row {int(bad.argmax()) + 2} has no usable {column}")
-    empty = table["kind"].isna().to_numpy() if "kind" in table else np.zeros(0, bool)
-    if empty.any():
-        raise _refused(path, columns, f"row {int(empty.argmax()) + 2} has an empty kind")
-    snr = table["snr"] if "snr" in table else pd.Series(dtype=np.float64)
-    wrong = (snr.notna() & pd.to_numeric(snr, errors="coerce").isna()).to_numpy()
-    if wrong.any():
-        raise _refused(path, columns, f"row {int(wrong.argmax()) + 2} has an snr that is not a number")
+        refuse_first(bad, f"no usable {column}")
+    if "kind" in table:
+        refuse_first(table["kind"].isna().to_numpy(), "an empty kind")
+    if "snr" in table:
+        snr = table["snr"]
+        wrong = snr.notna() & pd.to_numeric(snr, errors="coerce").isna()
+        refuse_first(wrong.to_numpy(), "an snr that is not a number")
 
 
 def _refused(path: Path, columns: Sequence[str], got: str) -> BadManifest:
