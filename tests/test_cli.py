@@ -151,6 +151,23 @@ def test_wrong_usage_is_one_line(shell, image, tmp_path, options, words):
     assert err.startswith("error: ") and err.count("\n") == 1 and words in err
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (
+            ["--cohort", "twin", "--cases", "5", "--normals", "0"],
+            "--cases and --normals beside --cohort twin",
+        ),
+        (["--outlines", "absent.json", "--cohort", "balanced"], "--cohort beside --outlines"),
+        (["--outlines", "absent.json", "--cases", "1"], "--cases beside --outlines"),
+    ],
+)
+def test_a_cohort_is_planned_in_one_way(shell, tmp_path, options, words):
+    code, out, err = shell("simulate", "--out", tmp_path / "out", *options)
+    assert (code, out, err.count("\n")) == (2, "", 1) and words in err
+    assert not (tmp_path / "out").exists()
+
+
 def test_output_that_is_a_file(shell, image):
     code, _, err = shell("predict", image, "--out", image, "--spacing", "0.5")
     assert code == 2 and err.count("\n") == 1 and "--out" in err

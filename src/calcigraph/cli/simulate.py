@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,15 +11,23 @@ from calcigraph.cli.terminal import Workers, app, check_workers, progress
 from calcigraph.errors import BadConfig
 from calcigraph.lexicon import count
 
+if TYPE_CHECKING:
+    from calcigraph.simulate.plan import Plan
+
 
 @app.command()
 def simulate(
     out: Annotated[Path, typer.Option(help="Folder for the data set; a rerun goes on from what is there.")],
     cohort: Annotated[
-        str, typer.Option(help="`balanced`, or `twin`: the paper's 292 cases and 581 images.")
-    ] = "balanced",
-    cases: Annotated[int, typer.Option(help="Cases of each distribution (balanced).")] = 4,
-    normals: Annotated[int, typer.Option(help="Cases without a distribution (balanced).")] = 1,
+        str | None,
+        typer.Option(help="`balanced` (unless given), or `twin`: the paper's 292 cases and 581 images."),
+    ] = None,
+    cases: Annotated[
+        int | None, typer.Option(help="Cases of each distribution (balanced): 4 unless given.")
+    ] = None,
+    normals: Annotated[
+        int | None, typer.Option(help="Cases without a distribution (balanced): 1 unless given.")
+    ] = None,
     outlines: Annotated[
         Path | None,
         typer.Option(help="JSON file of real outlines: semi-real cases, one for each, instead of a cohort."),
@@ -42,24 +50,10 @@ def simulate(
 
     Writes DICOM (or PNG) images of both views, the truth and the outline of every image, and a manifest.
     """
-    from calcigraph.simulate import (
-        CohortOptions,
-        plan_balanced,
-        plan_outlined,
-        plan_twin,
-        read_outlines,
-        write_cohort,
-    )
+    from calcigraph.simulate import CohortOptions, write_cohort
 
-    if cohort not in ("balanced", "twin"):
-        raise BadConfig(f"cohort {cohort!r}", allowed="balanced or twin", do="choose one of these")
-    if cohort == "balanced" and (min(cases, normals) < 0 or cases + normals == 0):
-        raise BadConfig(f"{cases} cases and {normals} normals", allowed="at least one case", do="raise one")
     check_workers(workers)
-    if outlines is not None:
-        plan = plan_outlined(read_outlines(outlines))
-    else:
-        plan = plan_twin() if cohort == "twin" else plan_balanced(cases, normals)
+    plan = _plan(outlines, cohort, cases, normals)
     acquisition = acquisition or ("digital" if cohort == "twin" else "mixed")
     options = CohortOptions(seed=seed, spacing_mm=spacing, acquisition=acquisition, file_format=file_format)
     with progress(len(plan)) as move:
@@ -67,7 +61,7 @@ def simulate(
             out,
             plan,
             options,
-            name=f"Simulated mammograms, {cohort if outlines is None else 'inside real outlines'}",
+            name=f"Simulated mammograms, {(cohort or 'balanced') if outlines is None else 'inside real outlines'}",
             licence="Apache-2.0" if outlines is None else "that of the outlines",
             source="simulated, no patient" if outlines is None else f"outlines and labels of {outlines.name}",
             workers=workers,
@@ -76,3 +70,31 @@ def simulate(
     images = sum(len(case.views) for case in plan)
     made = "simulated, no patient" if outlines is None else "simulated inside real outlines"
     print(f"{out}: {count(images, 'image')} of {count(len(plan), 'case')}; {made}")
+
+
+def _plan(outlines: Path | None, cohort: str | None, cases: int | None, normals: int | None) -> Plan:
+    """Plan what was asked for; options that would say nothing beside others are refused."""
+    from calcigraph.simulate import plan_balanced, plan_outlined, plan_twin, read_outlines
+
+    if cohort not in (None, "balanced", "twin"):
+        raise BadConfig(f"cohort {cohort!r}", allowed="balanced or twin", do="choose one of these")
+    if outlines is not None:
+        _refuse_beside("--outlines", {"--cohort": cohort, "--cases": cases, "--normals": normals})
+        return plan_outlined(read_outlines(outlines))
+    if cohort == "twin":
+        _refuse_beside("--cohort twin", {"--cases": cases, "--normals": normals})
+        return plan_twin()
+    cases, normals = 4 if cases is None else cases, 1 if normals is None else normals
+    if min(cases, normals) < 0 or cases + normals == 0:
+        raise BadConfig(f"{cases} cases and {normals} normals", allowed="at least one case", do="raise one")
+    return plan_balanced(cases, normals)
+
+
+def _refuse_beside(option: str, others: dict[str, str | int | None]) -> None:
+    given = [name for name, value in others.items() if value is not None]
+    if given:
+        raise BadConfig(
+            f"{' and '.join(given)} beside {option}, which says how many cases there are",
+            allowed="one of these",
+            do="leave out the others",
+        )
