@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from pydicom import dcmread, dcmwrite, uid
 from pydicom.dataset import Dataset, FileDataset
+from pydicom.encaps import encapsulate, generate_frames
 from pydicom.pixels import apply_modality_lut, apply_voi_lut
 from pydicom.sr._snomed_dict import mapping
 
@@ -187,3 +188,21 @@ def test_compressed_values_beyond_bits_stored_are_refused(
     small = pixels // 4  # of 10 bit in a stream of 12: nothing is lost
     expected = (small - small.min()) / np.ptp(small.astype(int))
     np.testing.assert_allclose(read_mammogram(stored_as(small, 10)).pixels, expected, atol=1e-6)
+
+
+def test_rle_data_with_a_stretch_missing_are_refused_and_padded_ones_read(tmp_path: Path) -> None:
+    steps = np.random.default_rng(0).normal(0, 20, (200, 150)).cumsum(axis=1)
+    path = save(dicom((2000 + steps).clip(0, 4095).astype(np.uint16)), tmp_path / "a.dcm", uid.RLELossless)
+    whole = read_mammogram(path).pixels
+    dataset = dcmread(path)
+    frame = next(generate_frames(dataset.PixelData, number_of_frames=1))
+
+    def read(changed: bytes) -> np.ndarray:
+        dataset.PixelData = encapsulate([changed])
+        dcmwrite(path, dataset)
+        return read_mammogram(path).pixels
+
+    np.testing.assert_array_equal(read(frame + b"\0\0"), whole)  # a segment that is a byte too long
+    for start in range(200, len(frame) - 100, 997):
+        with pytest.raises(UnreadableImage, match=r"damaged RLE data|decoded RLE segment data doesn't match"):
+            read(frame[:start] + frame[start + 17 :])

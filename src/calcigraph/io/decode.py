@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,10 @@ _CODESTREAMS = {*_JPEG_8_BIT, *_BY_GDCM, *uid.JPEG2000TransferSyntaxes}
 _PLUGINS = {uid.RLELossless: "pydicom"} | dict.fromkeys(uid.JPEG2000TransferSyntaxes, "pylibjpeg")
 """Decoders that answer damage with an exception. pylibjpeg-rle panics on it, beyond the reach of `except`;
 GDCM, to which pydicom turns when openjpeg refuses, ends the process."""
+_RLE_EXCESS = re.compile(r"padding - (\d+) vs\. (\d+) bytes")
+_RLE_PADDING_BYTES = 8
+"""Encoders pad a segment to an even length (PS3.5 G.3.1), which reads as a byte too many, perhaps to a little more.
+Where bytes are missing, what follows is out of step, and ends as a rule hundreds too late or too early."""
 _GDCM_SECONDS = 120
 _GDCM_PROGRAM = Path(__file__).with_name("gdcm_frame.py")
 
@@ -74,6 +80,8 @@ def _decode(dataset: Dataset, shape: tuple[int, int]) -> NDArray[Any]:
     syntax = _transfer_syntax(dataset)
     if syntax in _NATIVE and dataset["PixelData"].is_undefined_length:  # PS3.5 A.4
         raise ValueError("compressed data under a transfer syntax of uncompressed data")
+    if syntax == uid.RLELossless:
+        return _by_rle(dataset)
     if syntax not in _CODESTREAMS:
         return _by_pydicom(dataset, syntax)
     frame = next(generate_frames(dataset.PixelData, number_of_frames=1))
@@ -131,6 +139,17 @@ def _by_pydicom(dataset: Dataset, syntax: uid.UID) -> NDArray[Any]:
     options: dict[str, Any] = {"correct_unused_bits": False, "view_only": True}
     plugin = _PLUGINS.get(syntax, "")
     pixels, _ = get_decoder(syntax).as_array(dataset, index=0, raw=True, decoding_plugin=plugin, **options)
+    return pixels
+
+
+def _by_rle(dataset: Dataset) -> NDArray[Any]:
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        pixels = _by_pydicom(dataset, uid.RLELossless)
+    for warning in told:
+        lengths = _RLE_EXCESS.search(str(warning.message))
+        if lengths and int(lengths[1]) - int(lengths[2]) > _RLE_PADDING_BYTES:
+            raise ValueError(f"damaged RLE data: a segment of {lengths[1]} bytes in place of {lengths[2]}")
     return pixels
 
 
