@@ -17,17 +17,13 @@ if TYPE_CHECKING:
 
 @app.command()
 def simulate(
+    context: typer.Context,
     out: Annotated[Path, typer.Option(help="Folder for the data set; a rerun goes on from what is there.")],
     cohort: Annotated[
-        str | None,
-        typer.Option(help="`balanced` (unless given), or `twin`: the paper's 292 cases and 581 images."),
-    ] = None,
-    cases: Annotated[
-        int | None, typer.Option(help="Cases of each distribution (balanced): 4 unless given.")
-    ] = None,
-    normals: Annotated[
-        int | None, typer.Option(help="Cases without a distribution (balanced): 1 unless given.")
-    ] = None,
+        str, typer.Option(help="`balanced`, or `twin`: the paper's 292 cases and 581 images.")
+    ] = "balanced",
+    cases: Annotated[int, typer.Option(help="Cases of each distribution (balanced).")] = 4,
+    normals: Annotated[int, typer.Option(help="Cases without a distribution (balanced).")] = 1,
     outlines: Annotated[
         Path | None,
         typer.Option(help="JSON file of real outlines: semi-real cases, one for each, instead of a cohort."),
@@ -53,6 +49,10 @@ def simulate(
     from calcigraph.simulate import CohortOptions, write_cohort
 
     check_workers(workers)
+    if outlines is not None:
+        _refuse(context, "cohort", "cases", "normals", beside="--outlines")
+    elif cohort == "twin":
+        _refuse(context, "cases", "normals", beside="--cohort twin")
     plan = _plan(outlines, cohort, cases, normals)
     acquisition = acquisition or ("digital" if cohort == "twin" else "mixed")
     options = CohortOptions(seed=seed, spacing_mm=spacing, acquisition=acquisition, file_format=file_format)
@@ -61,7 +61,7 @@ def simulate(
             out,
             plan,
             options,
-            name=f"Simulated mammograms, {(cohort or 'balanced') if outlines is None else 'inside real outlines'}",
+            name=f"Simulated mammograms, {cohort if outlines is None else 'inside real outlines'}",
             licence="Apache-2.0" if outlines is None else "that of the outlines",
             source="simulated, no patient" if outlines is None else f"outlines and labels of {outlines.name}",
             workers=workers,
@@ -72,29 +72,27 @@ def simulate(
     print(f"{out}: {count(images, 'image')} of {count(len(plan), 'case')}; {made}")
 
 
-def _plan(outlines: Path | None, cohort: str | None, cases: int | None, normals: int | None) -> Plan:
-    """Plan what was asked for; options that would say nothing beside others are refused."""
+def _plan(outlines: Path | None, cohort: str, cases: int, normals: int) -> Plan:
     from calcigraph.simulate import plan_balanced, plan_outlined, plan_twin, read_outlines
 
-    if cohort not in (None, "balanced", "twin"):
+    if cohort not in ("balanced", "twin"):
         raise BadConfig(f"cohort {cohort!r}", allowed="balanced or twin", do="choose one of these")
     if outlines is not None:
-        _refuse_beside("--outlines", {"--cohort": cohort, "--cases": cases, "--normals": normals})
         return plan_outlined(read_outlines(outlines))
     if cohort == "twin":
-        _refuse_beside("--cohort twin", {"--cases": cases, "--normals": normals})
         return plan_twin()
-    cases, normals = 4 if cases is None else cases, 1 if normals is None else normals
     if min(cases, normals) < 0 or cases + normals == 0:
         raise BadConfig(f"{cases} cases and {normals} normals", allowed="at least one case", do="raise one")
     return plan_balanced(cases, normals)
 
 
-def _refuse_beside(option: str, others: dict[str, str | int | None]) -> None:
-    given = [name for name, value in others.items() if value is not None]
+def _refuse(context: typer.Context, *options: str, beside: str) -> None:
+    """Refuse options that were given, as they would say nothing."""
+    sources = {name: context.get_parameter_source(name) for name in options}
+    given = [f"--{name}" for name, source in sources.items() if source and source.name != "DEFAULT"]
     if given:
         raise BadConfig(
-            f"{' and '.join(given)} beside {option}, which says how many cases there are",
+            f"{' and '.join(given)} beside {beside}, which says how many cases there are",
             allowed="one of these",
             do="leave out the others",
         )
