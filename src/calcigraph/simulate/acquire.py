@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 
 from calcigraph.records import FloatImage, Mask
+from calcigraph.simulate.draw import log_uniform
+from calcigraph.simulate.dust import add_defects, add_dust, add_fibres
 
 ACQUISITIONS = ("mixed", "digital", "film")
 FILM_SHARE = 0.25
@@ -33,8 +35,9 @@ class Acquisition:
         equalise: share of the thickness that processing removes, 0 to 1.
         sharpen: weight of the unsharp mask.
         gamma: exponent of the tone curve; below 1 lifts the dark parts.
-        specks_per_cm2: sharp specks that no blur has touched (dust, scratches, defective pixels).
+        specks_per_cm2: sharp specks that no blur has touched (defective pixels; dust on a film).
         levels: grey levels of the stored image.
+        fibres_per_cm2: thin fibres on a film.
     """
 
     film: bool
@@ -47,6 +50,7 @@ class Acquisition:
     gamma: float
     specks_per_cm2: float
     levels: int
+    fibres_per_cm2: float = 0.0
 
 
 def draw_acquisition(
@@ -68,7 +72,7 @@ def _digital(rng: np.random.Generator, spacing_mm: float | None) -> Acquisition:
         film=False,
         spacing_mm=spacing_mm or float(rng.choice(DIGITAL_PITCHES_MM)),
         blur_mm=float(rng.uniform(0.04, 0.11)),
-        photons_per_mm2=_log_uniform(rng, 2e6, 3e7),
+        photons_per_mm2=log_uniform(rng, 2e6, 3e7),
         noise_blur_mm=float(rng.choice([0.0, rng.uniform(0.02, 0.09)], p=[0.3, 0.7])),
         equalise=float(rng.uniform(0.6, 1.0)),
         sharpen=float(rng.choice([0.0, rng.uniform(0.2, 1.5)])),
@@ -84,18 +88,15 @@ def _film(rng: np.random.Generator, spacing_mm: float | None) -> Acquisition:
         film=True,
         spacing_mm=pitch,
         blur_mm=float(max(rng.uniform(0.06, 0.14), 0.4 * pitch)),
-        photons_per_mm2=_log_uniform(rng, 1e6, 1e7),
+        photons_per_mm2=log_uniform(rng, 1e6, 1e7),
         noise_blur_mm=float(max(rng.uniform(0.03, 0.08), rng.uniform(0.2, 0.5) * pitch)),
         equalise=float(rng.uniform(0.0, 0.5)),
         sharpen=float(rng.choice([0.0, rng.uniform(0.0, 0.4)])),
         gamma=float(rng.uniform(0.6, 1.4)),
-        specks_per_cm2=_log_uniform(rng, 0.01, 0.3),
+        specks_per_cm2=log_uniform(rng, 0.03, 0.8),
         levels=int(rng.choice([256, 4096])),
+        fibres_per_cm2=log_uniform(rng, 0.001, 0.03),
     )
-
-
-def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
-    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
 def expose(
@@ -113,7 +114,7 @@ def expose(
         noise = np.asarray(cv2.GaussianBlur(noise, (0, 0), machine.noise_blur_mm / machine.spacing_mm))
         noise /= max(float(noise.std()), 1e-6)
     exposed = np.asarray(blurred + sigma * noise)
-    _add_specks(exposed, sigma, breast, machine, rng)
+    _soil(exposed, sigma, breast, machine, rng)
     return exposed
 
 
@@ -122,21 +123,18 @@ def blur(attenuation: FloatImage, machine: Acquisition) -> FloatImage:
     return np.asarray(cv2.GaussianBlur(attenuation, (0, 0), machine.blur_mm / machine.spacing_mm))
 
 
-def _add_specks(
+def _soil(
     exposed: FloatImage, sigma: FloatImage, breast: Mask, machine: Acquisition, rng: np.random.Generator
 ) -> None:
-    """Raise single pixels and pairs; on film some are dark."""
+    """Add what lies on the image and not in the breast."""
     area_cm2 = float(breast.sum()) * machine.spacing_mm**2 / 100
-    places = np.argwhere(breast[:-1, :-1])
-    count = int(rng.poisson(machine.specks_per_cm2 * area_cm2))
-    if not len(places) or not count:
+    specks = int(rng.poisson(machine.specks_per_cm2 * area_cm2))
+    if not machine.film:
+        add_defects(exposed, sigma, breast, specks, rng)
         return
-    for row, col in places[rng.integers(0, len(places), count)]:
-        height = np.float32(rng.uniform(4, 25)) * sigma[row, col]
-        if machine.film and rng.random() < 0.3:
-            height = -height
-        long, wide = ((1, 1), (1, 1), (2, 1), (1, 2))[int(rng.integers(4))]
-        exposed[row : row + long, col : col + wide] += height
+    add_dust(exposed, sigma, breast, specks, rng, spacing_mm=machine.spacing_mm)
+    fibres = int(rng.poisson(machine.fibres_per_cm2 * area_cm2))
+    add_fibres(exposed, sigma, breast, fibres, rng, spacing_mm=machine.spacing_mm)
 
 
 def process(exposed: FloatImage, breast: Mask, machine: Acquisition) -> FloatImage:

@@ -16,6 +16,7 @@ from calcigraph.lexicon import Distribution
 from calcigraph.records import Points
 from calcigraph.simulate.anatomy import Anatomy
 from calcigraph.simulate.calcification import Calcification, Kind, draw_diameters, make_calcification
+from calcigraph.simulate.draw import log_uniform
 from calcigraph.simulate.extent import MARGINS_MM, Extent, draw_count, draw_extent, stretch
 
 Draw = Callable[[Anatomy, Extent, int, np.random.Generator], Points]
@@ -34,8 +35,8 @@ def place_lesion(
 
 def make_lesion(centres_mm: Points, rng: np.random.Generator) -> list[Calcification]:
     """Give (n, 3) centres the sizes, densities and shapes of one lesion, which are alike."""
-    median = float(np.exp(rng.uniform(np.log(0.17), np.log(0.5))))
-    attenuation = float(np.exp(rng.uniform(np.log(0.5), np.log(2.0))))
+    median = log_uniform(rng, 0.17, 0.5)
+    attenuation = log_uniform(rng, 0.5, 2.0)
     diameters = draw_diameters(len(centres_mm), median_mm=median, rng=rng)
     attenuations = attenuation * rng.uniform(0.7, 1.3, len(centres_mm))
     return [

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from calcigraph.config import Config
 from calcigraph.detect.matching import Label
@@ -15,7 +16,7 @@ from calcigraph.encode import confirm_candidates, select_nodes
 from calcigraph.errors import BadManifest
 from calcigraph.io import Case
 from calcigraph.models import Networks
-from calcigraph.training.candidates import load_image, load_windows
+from calcigraph.training.candidates import LabelledImage, load_image, load_windows
 from calcigraph.training.patches import Patches, train_patch_network
 from calcigraph.training.state import Reporter
 
@@ -25,6 +26,10 @@ STRONGEST_FALSE = 60
 RANDOM_FALSE = 60
 """... and so many of the others. More of the hardest make the networks better on simulated images and worse on real
 ones (docs/LOG.md)."""
+
+BESIDE_MM = 1.8
+"""All that lie so near a true one, as far as a patch sees, train too. As every true candidate trains, a few of these
+would say that what has a calcification beside it is one."""
 
 PASSING_PER_CM2 = 0.025
 """False marks per cm² of breast that the threshold lets pass on held-out images: enough for lesions of few marks to be
@@ -121,19 +126,21 @@ def choose_patches(cases: Sequence[Case], candidates: Path, *, seed: int) -> Pat
     for number, case in enumerate(cases):
         rng = np.random.default_rng([seed, number])
         for image in (load_image(candidates, case), *load_windows(candidates, case)):
-            chosen = _choose(image.labels, rng)
+            chosen = _choose(image, rng)
             patches.append(image.candidates.patches[chosen])
             labels.append(image.labels[chosen])
             patients += [case.patient_id] * len(chosen)
     return PatchSet(np.concatenate(patches), np.concatenate(labels).astype(np.int64), patients)
 
 
-def _choose(labels: NDArray[np.int8], rng: np.random.Generator) -> NDArray[np.int64]:
+def _choose(image: LabelledImage, rng: np.random.Generator) -> NDArray[np.int64]:
     """Candidates come strongest first, so the first false ones are the strongest."""
-    false = np.flatnonzero(labels == Label.FALSE)
+    true, false = (np.flatnonzero(image.labels == label) for label in (Label.TRUE, Label.FALSE))
     strongest, others = false[:STRONGEST_FALSE], false[STRONGEST_FALSE:]
     some = rng.choice(others, size=min(len(others), RANDOM_FALSE), replace=False)
-    return np.unique(np.concatenate([np.flatnonzero(labels == Label.TRUE), strongest, some]))
+    places_mm = image.candidates.table[["row_mm", "col_mm"]].to_numpy()
+    to_true, _ = cKDTree(places_mm[true]).query(places_mm[false])
+    return np.unique(np.concatenate([true, strongest, some, false[to_true < BESIDE_MM]]))
 
 
 def choose_threshold(networks: Networks, cases: Sequence[Case], road: Road) -> float:
