@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import cv2
 import numpy as np
 
@@ -57,13 +60,7 @@ def add_dust(
     spacing_mm: float,
 ) -> None:
     """Lay specks of dust on a film, along rows or columns as a scanner draws them out; see `add_defects`."""
-    spread_px = rng.uniform(*SCAN_BLUR_PX)
-    for place in _places(breast, count, rng):
-        sides_mm = np.array([rng.uniform(*DUST_LENGTH_MM), rng.uniform(*DUST_WIDTH_MM)])
-        sides_px = np.maximum(1, np.rint(sides_mm / spacing_mm)).astype(int)
-        covered = np.minimum(1, sides_mm / spacing_mm).prod()
-        stamp = np.full(sides_px if rng.random() < 0.5 else sides_px[::-1], covered, np.float32)
-        _lay(exposed, sigma, place, stamp, DUST_HEIGHT, spread_px, rng)
+    _lay(partial(_speck, spacing_mm, rng), DUST_HEIGHT, exposed, sigma, breast, count, rng)
 
 
 def add_fibres(
@@ -76,16 +73,25 @@ def add_fibres(
     spacing_mm: float,
 ) -> None:
     """Lay thin bent fibres on a film; see `add_defects`."""
-    spread_px = rng.uniform(*SCAN_BLUR_PX)
-    for place in _places(breast, count, rng):
-        length_px = log_uniform(rng, *FIBRE_LENGTH_MM) / spacing_mm
-        steps = np.linspace(-0.5, 0.5, 33)
-        angle = rng.uniform(0, 2 * np.pi) + FIBRE_BEND * rng.standard_normal() * steps
-        way = np.cumsum(np.stack([np.cos(angle), np.sin(angle)], axis=1), axis=0) * length_px / len(steps)
-        way = np.rint(way - way.min(axis=0)).astype(np.int32)
-        stamp = np.zeros(tuple(way.max(axis=0)[::-1] + 1), np.float32)
-        cv2.polylines(stamp, [way[:, None]], isClosed=False, color=1.0)
-        _lay(exposed, sigma, place, stamp, FIBRE_HEIGHT, spread_px, rng)
+    _lay(partial(_fibre, spacing_mm, rng), FIBRE_HEIGHT, exposed, sigma, breast, count, rng)
+
+
+def _speck(spacing_mm: float, rng: np.random.Generator) -> FloatImage:
+    sides_mm = np.array([rng.uniform(*DUST_LENGTH_MM), rng.uniform(*DUST_WIDTH_MM)])
+    sides_px = np.maximum(1, np.rint(sides_mm / spacing_mm)).astype(int)
+    covered = np.minimum(1, sides_mm / spacing_mm).prod()
+    return np.full(sides_px if rng.random() < 0.5 else sides_px[::-1], covered, np.float32)
+
+
+def _fibre(spacing_mm: float, rng: np.random.Generator) -> FloatImage:
+    length_px = log_uniform(rng, *FIBRE_LENGTH_MM) / spacing_mm
+    steps = np.linspace(-0.5, 0.5, 33)
+    angle = rng.uniform(0, 2 * np.pi) + FIBRE_BEND * rng.standard_normal() * steps
+    way = np.cumsum(np.stack([np.cos(angle), np.sin(angle)], axis=1), axis=0) * length_px / len(steps)
+    way = np.rint(way - way.min(axis=0)).astype(np.int32)
+    stamp = np.zeros(tuple(way.max(axis=0)[::-1] + 1), np.float32)
+    cv2.polylines(stamp, [way[:, None]], isClosed=False, color=1.0)
+    return stamp
 
 
 def _places(breast: Mask, count: int, rng: np.random.Generator) -> list[tuple[int, int]]:
@@ -96,18 +102,20 @@ def _places(breast: Mask, count: int, rng: np.random.Generator) -> list[tuple[in
 
 
 def _lay(
+    draw_stamp: Callable[[], FloatImage],
+    heights: tuple[float, float],
     exposed: FloatImage,
     sigma: FloatImage,
-    place: tuple[int, int],
-    stamp: FloatImage,
-    heights: tuple[float, float],
-    spread_px: float,
+    breast: Mask,
+    count: int,
     rng: np.random.Generator,
 ) -> None:
-    """Add a stamp, spread as the scanner does, with its corner at `place`; what reaches beyond the image is cut."""
-    height = np.float32(log_uniform(rng, *heights)) * sigma[place]
-    if rng.random() < DARK_SHARE:
-        height = -height
-    stamp = cv2.GaussianBlur(np.pad(stamp, 2), (0, 0), spread_px)
-    part = exposed[place[0] :, place[1] :][: stamp.shape[0], : stamp.shape[1]]
-    part += height * stamp[: part.shape[0], : part.shape[1]]
+    """Add stamps, spread as the scanner does; what reaches beyond the image is cut."""
+    spread_px = rng.uniform(*SCAN_BLUR_PX)
+    for row, col in _places(breast, count, rng):
+        stamp = cv2.GaussianBlur(np.pad(draw_stamp(), 2), (0, 0), spread_px)
+        height = np.float32(log_uniform(rng, *heights)) * sigma[row, col]
+        if rng.random() < DARK_SHARE:
+            height = -height
+        part = exposed[row:, col:][: stamp.shape[0], : stamp.shape[1]]
+        part += height * stamp[: part.shape[0], : part.shape[1]]
