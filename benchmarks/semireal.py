@@ -22,9 +22,9 @@ from calcigraph.lexicon import DISTRIBUTIONS, Distribution
 from calcigraph.metrics import answers_of, bootstrap, confusion_matrix, constant_answer, scores
 from calcigraph.models import DistributionNet, build_networks, predict_probabilities
 from calcigraph.simulate import PlannedCase, plan_outlined, read_outlines
+from calcigraph.simulate.look_alikes import place_look_alikes
 from calcigraph.simulate.marks import DetectorTraits, MarkedView, mark_view
-from calcigraph.simulate.outlined import simulate_outlined
-from calcigraph.simulate.projection import project_breast
+from calcigraph.simulate.outlined import draw_inside, find_breast
 from calcigraph.training.graphs import GraphExamples, augment_graph, classes_of, fit_graphs
 from calcigraph.training.points import draw_graph, draw_views, graph_of_marks
 from calcigraph.training.soft_labels import soft_labels
@@ -61,14 +61,13 @@ def mark_case(case: PlannedCase, least: int, draw: int) -> list[MarkedView]:
     marked: list[MarkedView] = []
     for attempt in range(50):
         rng = np.random.default_rng([draw, case.number, attempt, 1])
-        anatomy, shown = simulate_outlined(case, seeds, rng)
+        held = find_breast(case.outlines, seeds, rng)
+        beside = place_look_alikes(held.anatomy, rng)
+        shown = [draw_inside(held, place, beside, rng) for place in range(len(seeds))]
         marked = [
-            mark_view(
-                anatomy, seen, view=view, traits=DetectorTraits(), rng=rng,
-                projection=project_breast(anatomy, view, np.random.default_rng(seed)),
-            )
-            for view, seen, seed in zip(case.views, shown, seeds, strict=True)
-        ]  # fmt: skip
+            mark_view(held.anatomy, seen, view=view, traits=DetectorTraits(), rng=rng, projection=projection)
+            for view, seen, projection in zip(case.views, shown, held.projections, strict=True)
+        ]
         if all(view.is_lesion.sum() >= least for view in marked):
             break
     return marked

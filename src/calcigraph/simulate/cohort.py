@@ -26,11 +26,11 @@ from calcigraph.simulate.anatomy import grow_breast
 from calcigraph.simulate.calcification import Calcification
 from calcigraph.simulate.dicom import write_dicom
 from calcigraph.simulate.look_alikes import place_look_alikes, place_satellites
-from calcigraph.simulate.outlined import simulate_outlined
+from calcigraph.simulate.outlined import draw_inside, find_breast
 from calcigraph.simulate.patterns import place_lesion
 from calcigraph.simulate.plan import Plan, PlannedCase
-from calcigraph.simulate.render import Exposure, SimulatedView, expose_view, finish_view
-from calcigraph.simulate.visible import make_visible
+from calcigraph.simulate.render import SimulatedView, expose_view, finish_view
+from calcigraph.simulate.visible import draw_visible
 
 FORMATS = ("dicom", "png")
 
@@ -74,12 +74,17 @@ def simulate_case(case: PlannedCase, options: CohortOptions) -> list[SimulatedVi
     rng = np.random.default_rng([options.seed, case.number])
     machine = case_machine(case, options)
     breast = grow_breast(rng)
-    calcifications = place_look_alikes(breast, rng)
-    if case.distribution is not None:
+    beside = place_look_alikes(breast, rng)
+
+    def draw() -> list[Calcification]:
+        if case.distribution is None:
+            return beside
         lesion = place_lesion(breast, case.distribution, rng)
-        calcifications += lesion + place_satellites(breast, lesion, rng)
+        return beside + lesion + place_satellites(breast, lesion, rng)
+
+    first = draw()
     exposures = [expose_view(breast, view=view, machine=machine, rng=rng) for view in case.views]
-    calcifications = _seen_on(exposures[0], calcifications, rng)
+    calcifications = draw_visible(first, draw, exposures[0].look, rng)
     return [finish_view(exposure, calcifications, laterality=case.laterality) for exposure in exposures]
 
 
@@ -89,20 +94,16 @@ def _simulate_outlined(case: PlannedCase, options: CohortOptions) -> list[Simula
     """
     rng, machine = np.random.default_rng([options.seed, case.number]), case_machine(case, options)
     seeds = [[options.seed, case.number, 2 + place] for place in range(len(case.views))]
-    breast, shown = simulate_outlined(case, seeds, rng)
+    held = find_breast(case.outlines, seeds, rng)
+    beside = place_look_alikes(held.anatomy, rng)
+    draws = [partial(draw_inside, held, place, beside, rng) for place in range(len(seeds))]
+    firsts = [draw() for draw in draws]
     views = []
-    for view, calcifications, seed in zip(case.views, shown, seeds, strict=True):
-        exposure = expose_view(breast, view=view, machine=machine, rng=np.random.default_rng(seed))
-        seen = _seen_on(exposure, calcifications, rng)
+    for view, first, draw, seed in zip(case.views, firsts, draws, seeds, strict=True):
+        exposure = expose_view(held.anatomy, view=view, machine=machine, rng=np.random.default_rng(seed))
+        seen = draw_visible(first, draw, exposure.look, rng)
         views.append(finish_view(exposure, seen, laterality=case.laterality))
     return views
-
-
-def _seen_on(
-    exposure: Exposure, calcifications: list[Calcification], rng: np.random.Generator
-) -> list[Calcification]:
-    snr = exposure.signal_to_noise(exposure.shadows(calcifications))
-    return make_visible(calcifications, snr, rng)
 
 
 def case_machine(case: PlannedCase, options: CohortOptions) -> Acquisition:

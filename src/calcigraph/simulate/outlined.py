@@ -17,9 +17,9 @@ from calcigraph.records import FloatImage, Points
 from calcigraph.simulate.anatomy import Anatomy, Duct, grow_breast
 from calcigraph.simulate.calcification import Calcification
 from calcigraph.simulate.extent import MARGINS_MM, draw_count, rectangle
-from calcigraph.simulate.look_alikes import place_look_alikes, place_satellites
+from calcigraph.simulate.look_alikes import place_satellites
 from calcigraph.simulate.patterns import make_lesion
-from calcigraph.simulate.plan import Outline, PlannedCase
+from calcigraph.simulate.plan import Outline
 from calcigraph.simulate.projection import SPREAD, Projection, project_breast
 
 FILM_EDGE_MM = 10.0
@@ -65,29 +65,22 @@ class OutlinedBreast:
     shift_mm: float
 
 
-def simulate_outlined(
-    case: PlannedCase, view_seeds: Sequence[Sequence[int]], rng: np.random.Generator
-) -> tuple[Anatomy, list[list[Calcification]]]:
-    """Draw a breast that holds the outlines of a case, and the calcifications of each of its views.
+def draw_inside(
+    held: OutlinedBreast, place: int, beside: list[Calcification], rng: np.random.Generator
+) -> list[Calcification]:
+    """Draw what a view shows: what lies in the breast anyhow, a lesion inside the outline, and its satellites.
+
+    The lesion is that of one view only, as the outlines of two views do not say which point is which.
 
     Args:
-        case: with an outline for each view.
-        view_seeds: of the generators with which the views will be rendered; the projection is the first thing
-            that each of them draws.
-        rng: for all else.
-
-    Returns:
-        The breast, and for each view what it shows. Calcifications of the lesion are those of one view only, as
-        the outlines of the two views do not say which point is which.
+        held: the breast and the outlines on its views.
+        place: of the view.
+        beside: what is no lesion and seen on every view.
+        rng: of lesion and satellites.
     """
-    held = find_breast(case.outlines, view_seeds, rng)
-    beside = place_look_alikes(held.anatomy, rng)
-    shown = []
-    for outline, projection, polygon in zip(case.outlines, held.projections, held.polygons_mm, strict=True):
-        centres = back_project(fill(polygon, rng), outline.view, projection)
-        lesion = make_lesion(centres, rng)
-        shown.append(beside + lesion + place_satellites(held.anatomy, lesion, rng))
-    return held.anatomy, shown
+    projection = held.projections[place]
+    lesion = make_lesion(back_project(fill(held.polygons_mm[place], rng), projection), rng)
+    return beside + lesion + place_satellites(held.anatomy, lesion, rng)
 
 
 def find_breast(
@@ -126,10 +119,12 @@ def fill(polygon_mm: Points, rng: np.random.Generator) -> Points:
     return kept[:count]
 
 
-def back_project(points_mm: Points, view: View, projection: Projection) -> Points:
+def back_project(points_mm: Points, projection: Projection) -> Points:
     """Turn (n, 2) row, col in mm of a view into (n, 3) points of the breast, in the plane through its middle."""
     across = (projection.middle_mm - points_mm[:, 0]) / SPREAD
-    lateral, up = (across, 0 * across) if view is View.CC else (across / np.sqrt(2), across / np.sqrt(2))
+    lateral, up = (
+        (across, 0 * across) if projection.view is View.CC else (across / np.sqrt(2), across / np.sqrt(2))
+    )
     return np.stack([points_mm[:, 1], lateral, up], axis=1)
 
 

@@ -56,8 +56,12 @@ class Exposure:
         shape = (self.exposed.shape[0], self.exposed.shape[1])
         return [cast_shadow(one, self.projection, self.machine, shape) for one in calcifications]
 
-    def signal_to_noise(self, shadows: Sequence[tuple[FloatImage, Window] | None]) -> list[float]:
+    def look(self, calcifications: Sequence[Calcification]) -> list[float]:
         """Return how well each can be seen (`shadow.observer_snr`), 0 for what is not wholly on the image."""
+        return self.signal_to_noise(self.shadows(calcifications))
+
+    def signal_to_noise(self, shadows: Sequence[tuple[FloatImage, Window] | None]) -> list[float]:
+        """Return `look` of what casts these shadows."""
         pitch = self.machine.spacing_mm
         return [0.0 if one is None else observer_snr(*one, self.exposed, pitch) for one in shadows]
 
