@@ -11,7 +11,7 @@ from calcigraph.cases import any_view, fuse_views
 from calcigraph.config import default, paper
 from calcigraph.lexicon import DISTRIBUTIONS, Distribution, View
 from calcigraph.models import build_networks, predict_logits
-from calcigraph.models.member_readout import SHAPE, lesion_shape
+from calcigraph.models.member_readout import SHAPE, USUAL_LONG_MM, USUAL_WEIGHT, lesion_shape
 from calcigraph.models.visual import StandardVisual
 from calcigraph.simulate.anatomy import grow_breast
 from calcigraph.simulate.marks import DetectorTraits, Range, mark_view, signal_to_noise
@@ -106,9 +106,12 @@ def test_the_shape_of_a_lesion_is_that_of_its_members():
     all_alike = lesion_shape(torch.ones(len(graph.pos)), batch)[0]
     offset = graph.pos.numpy() - graph.pos.numpy().mean(axis=0)
     long = 4 * np.sqrt(np.linalg.eigvalsh(offset.T @ offset / len(offset))[1])
-    assert all_alike[SHAPE.index("log_long_mm")].item() * 5 == pytest.approx(np.log(long + 0.5), rel=0.02)
+    told = np.exp(all_alike[SHAPE.index("log_long_mm")].item()) * USUAL_LONG_MM
+    assert told == pytest.approx(long + 0.5, rel=0.02)
     none = lesion_shape(torch.zeros(len(graph.pos)), batch)[0]
-    assert torch.isfinite(none).all() and none[SHAPE.index("log_weight")] == 0
+    assert torch.isfinite(none).all() and none[SHAPE.index("log_weight")].item() == pytest.approx(
+        -np.log(USUAL_WEIGHT)
+    )
 
 
 def test_visual_features_are_standardised_where_known():

@@ -29,6 +29,11 @@ SHAPE = (
 )
 """What `lesion_shape` computes."""
 
+USUAL_WEIGHT, USUAL_DENSITY = 12.0, 10.0
+USUAL_LONG_MM, USUAL_SHORT_MM, USUAL_AREA_MM2 = 20.0, 10.0, 150.0
+"""About the middle of the lesions that are drawn: logarithms of shares of these lie around 0 and are about 1 wide, as a
+network learns best (docs/LOG.md)."""
+
 _COLUMN = {name: place for place, name in enumerate(SCALARS)}
 
 
@@ -81,8 +86,8 @@ def lesion_shape(weight: Tensor, batch: Batch) -> Tensor:
     is added; elongation is (long² - short²) / (long² + short²), and `along_depth` the same for the depth axis
     and the one across it, which is elongation times cos 2φ, φ being the angle between long axis and depth axis.
     `share` is the lesion's share of all probability, `breast_share` the root of its share of the breast's area.
-    `along_depth` and `breast_share` are 0 where the image does not show the whole breast. Logarithms of mm, mm²,
-    numbers and numbers per cm² are divided by 5.
+    `along_depth` and `breast_share` are 0 where the image does not show the whole breast. Logarithms are those of
+    shares of what is usual, weight and density (per cm²) with 1 added to them.
     """
     graph, count = batch.batch, batch.num_graphs
 
@@ -108,11 +113,11 @@ def lesion_shape(weight: Tensor, batch: Batch) -> Tensor:
     whole = total(column("whole_breast")) / nodes
     breast_mm2 = 1e4 * torch.exp(2 * total(column("log_breast_size")) / nodes)
     columns = [
-        torch.log1p(weights) / 5,
-        torch.log(long + 0.5) / 5,
-        torch.log(short + 0.5) / 5,
-        torch.log(area) / 5,
-        torch.log1p(100 * weights / area) / 5,
+        torch.log((1 + weights) / USUAL_WEIGHT),
+        torch.log((long + 0.5) / USUAL_LONG_MM),
+        torch.log((short + 0.5) / USUAL_SHORT_MM),
+        torch.log(area / USUAL_AREA_MM2),
+        torch.log((1 + 100 * weights / area) / USUAL_DENSITY),
         apart / both,
         whole * (along - aside) / both,
         weights / (total(column("probability")) + 1e-3),

@@ -44,7 +44,9 @@ def draw_visible(
         rng: draws the share that can be seen.
     """
     best, most, drawn = first, -1, first
-    for _ in range(DRAWS if _members(first) else 0):
+    for _ in range(DRAWS):
+        if not _members(drawn):
+            break
         shown = make_visible(drawn, look(drawn), rng)
         snr = look(shown)
         seen = sum(snr[place] >= VISIBLE_SNR for place in _members(shown))
