@@ -86,7 +86,14 @@ def draw_inside(
 def find_breast(
     outlines: Sequence[Outline], view_seeds: Sequence[Sequence[int]], rng: np.random.Generator
 ) -> OutlinedBreast:
-    """Return a breast that holds the outlines near to where they are on their films."""
+    """Return a breast that holds the outlines near to where they are on their films.
+
+    Args:
+        outlines: of the views of one breast.
+        view_seeds: of the generators with which the views will be rendered; the projection is the first thing
+            that each of them draws.
+        rng: of the breast.
+    """
     best: OutlinedBreast | None = None
     attempt = 0
     while best is None or (attempt < BREASTS and best.shift_mm > NEAR_ENOUGH_MM):
@@ -122,9 +129,8 @@ def fill(polygon_mm: Points, rng: np.random.Generator) -> Points:
 def back_project(points_mm: Points, projection: Projection) -> Points:
     """Turn (n, 2) row, col in mm of a view into (n, 3) points of the breast, in the plane through its middle."""
     across = (projection.middle_mm - points_mm[:, 0]) / SPREAD
-    lateral, up = (
-        (across, 0 * across) if projection.view is View.CC else (across / np.sqrt(2), across / np.sqrt(2))
-    )
+    half = across / np.sqrt(2)
+    lateral, up = (across, 0 * across) if projection.view is View.CC else (half, half)
     return np.stack([points_mm[:, 1], lateral, up], axis=1)
 
 
