@@ -45,11 +45,10 @@ def draw_visible(
     """
     best, most, drawn = first, -1, first
     for _ in range(DRAWS):
-        if not _members(drawn):
+        if not _lesion(drawn):
             break
-        shown = make_visible(drawn, look(drawn), rng)
-        snr = look(shown)
-        seen = sum(snr[place] >= VISIBLE_SNR for place in _members(shown))
+        shown = make_visible(drawn, look(_lesion(drawn)), rng)
+        seen = sum(snr >= VISIBLE_SNR for snr in look(_lesion(shown)))
         if seen > most:
             best, most = shown, seen
         if most >= NAMED_FROM:
@@ -65,26 +64,25 @@ def make_visible(
 
     Args:
         calcifications: of a view, some of a lesion; others stay as they are, and a lesion seen well stays too.
-        snr: of each on that view, which grows with its density.
+        snr: of each of the lesion on that view, which grows with its density.
         rng: draws the share.
     """
-    members = _members(calcifications)
-    seen = np.sort(np.asarray(snr)[members])[::-1]
+    seen = np.sort(snr)[::-1]
     wanted = int(
         np.clip(round(rng.uniform(*SEEN_SHARE) * len(seen)), min(SEEN_AT_LEAST, len(seen)), len(seen))
     )
     short = VISIBLE_SNR / max(float(seen[wanted - 1]), 0.1)
     if short <= 1:
         return list(calcifications)
-    density = float(np.median([calcifications[place].attenuation_per_mm for place in members]))
+    density = float(np.median([one.attenuation_per_mm for one in _lesion(calcifications)]))
     denser = float(np.clip(DENSEST_PER_MM / density, 1, short))
     # The signal of a small calcification grows with its volume.
     larger = min((short / denser) ** (1 / 3), LARGER_AT_MOST)
     return [_grown(one, denser, larger) if one.kind is Kind.LESION else one for one in calcifications]
 
 
-def _members(calcifications: Sequence[Calcification]) -> list[int]:
-    return [place for place, one in enumerate(calcifications) if one.kind is Kind.LESION]
+def _lesion(calcifications: Sequence[Calcification]) -> list[Calcification]:
+    return [one for one in calcifications if one.kind is Kind.LESION]
 
 
 def _grown(one: Calcification, denser: float, larger: float) -> Calcification:
