@@ -79,14 +79,16 @@ def test_the_others_are_asked_only_where_the_first_is_in_doubt():
 
 
 @pytest.mark.parametrize("votes", [False, True])
-def test_the_describing_network_votes_as_one_more_member(votes):
+def test_the_describing_network_counts_as_much_as_the_confirming_ones_together(votes):
     confirm, describe = nets(default())
     patches = patches_of(30)
     found = confirm_patches(confirm, describe, patches, describe_votes=votes)
     with torch.no_grad():
         given = torch.as_tensor(patches)
-        logits = [confirm.eval()(given), *([describe.eval()(given)] if votes else [])]
-        expected = torch.sigmoid(torch.cat(logits, dim=1).mean(dim=1)).numpy()
+        logit = confirm.eval()(given).mean(dim=1)
+        if votes:
+            logit = (logit + describe.eval()(given).squeeze(1)) / 2
+        expected = torch.sigmoid(logit).numpy()
     np.testing.assert_allclose(found, expected, atol=1e-5)
     assert confirm_patches(confirm, describe, patches_of(0), describe_votes=votes).shape == (0,)
 

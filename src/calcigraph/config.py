@@ -85,10 +85,10 @@ class PatchConfig:
 class ConfirmConfig:
     """Which candidates become nodes (equation 2)."""
 
-    members: int = 3
+    members: int = 6
     """Networks whose logits are averaged; the paper has one."""
     describe_votes: bool = True
-    """The logit that trains the describing network counts as one more; not so in the paper."""
+    """The logit that trains the describing network counts as much as theirs together; not so in the paper."""
     threshold: float = 0.5
     """Least probability of a calcification."""
     separation_mm: float = 0.35

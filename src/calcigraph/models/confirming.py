@@ -23,8 +23,8 @@ def confirm_patches(
 
     Args:
         confirm: its members' logits are averaged.
-        describe: where it votes, the logit that trained it counts as one more member, on patches that `confirm` gives
-            at least `SCREEN`.
+        describe: where it votes, the logit that trained it counts as much as theirs together, on patches that `confirm`
+            gives at least `SCREEN`.
         patches: (n, channels, size, size) float32.
         describe_votes: whether it does.
         device: where to compute.
@@ -33,7 +33,6 @@ def confirm_patches(
     worth = np.flatnonzero(probability >= SCREEN)
     if describe_votes and len(worth):
         vote = describe.vote(predict_patches(describe, patches[worth], device=device))
-        members, held = len(confirm.members), probability[worth].clip(TINY, 1 - TINY)
-        logit = (members * np.log(held / (1 - held)) + vote) / (members + 1)
-        probability[worth] = 1 / (1 + np.exp(-logit))
+        held = probability[worth].clip(TINY, 1 - TINY)
+        probability[worth] = 1 / (1 + np.exp(-(np.log(held / (1 - held)) + vote) / 2))
     return probability
