@@ -64,13 +64,20 @@ def test_prediction_is_the_plain_network_in_inference_mode(which):
     np.testing.assert_allclose(answers, predict_patches(net, patches, batch=512), atol=1e-5, rtol=1e-4)
 
 
-def test_the_others_are_asked_only_where_the_first_is_in_doubt():
-    net = ConfirmNet(channels=2, members=3).eval()
+def half_below_the_screen(net):
+    """Patches to half of which the first member gives less than `SCREEN`."""
     patches = torch.as_tensor(patches_of(40)) * torch.linspace(0, 8, 40)[:, None, None, None]
-    last = net.members[0][-1]
+    last = net.eval().members[0][-1]
     with torch.no_grad():
         last.weight /= net(patches)[:, 0].std()
-        last.bias -= net(patches)[:, 0].median() + 3.9  # half of the first's logits below -3.9
+        last.bias -= net(patches)[:, 0].median() + 3.9
+    return patches
+
+
+def test_the_others_are_asked_only_where_the_first_is_in_doubt():
+    net = ConfirmNet(channels=2, members=3)
+    patches = half_below_the_screen(net)
+    with torch.no_grad():
         logits, answers = net(patches), net.answer(patches)
     worth = torch.sigmoid(logits[:, 0]) >= SCREEN
     assert 5 < worth.sum() < 35
@@ -78,19 +85,19 @@ def test_the_others_are_asked_only_where_the_first_is_in_doubt():
     torch.testing.assert_close(answers[~worth], torch.sigmoid(logits[~worth, 0]))
 
 
-@pytest.mark.parametrize("votes", [False, True])
-def test_the_describing_network_counts_as_much_as_the_confirming_ones_together(votes):
-    confirm, describe = nets(default())
-    patches = patches_of(30)
-    found = confirm_patches(confirm, describe, patches, describe_votes=votes)
+def test_the_describing_network_counts_as_much_as_the_confirming_ones_together():
+    confirm, describe = ConfirmNet(channels=2, members=3), warm(nets(default())[1], 2).eval()
+    patches = half_below_the_screen(confirm)
     with torch.no_grad():
-        given = torch.as_tensor(patches)
-        logit = confirm.eval()(given).mean(dim=1)
-        if votes:
-            logit = (logit + describe.eval()(given).squeeze(1)) / 2
-        expected = torch.sigmoid(logit).numpy()
-    np.testing.assert_allclose(found, expected, atol=1e-5)
-    assert confirm_patches(confirm, describe, patches_of(0), describe_votes=votes).shape == (0,)
+        confirmed, vote = confirm.answer(patches), describe(patches).squeeze(1)
+    both = torch.sigmoid((torch.logit(confirmed) + vote) / 2)
+    worth = confirmed >= SCREEN
+    assert 5 < worth.sum() < 35
+    assert (both - confirmed)[worth].abs().min() > 1e-4
+    for votes, expected in ((False, confirmed), (True, torch.where(worth, both, confirmed))):
+        found = confirm_patches(confirm, describe, patches.numpy(), describe_votes=votes)
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+        assert confirm_patches(confirm, describe, patches_of(0), describe_votes=votes).shape == (0,)
 
 
 def test_folding_leaves_no_normalisation_and_the_original_alone():

@@ -17,7 +17,8 @@ DESCRIBE_WIDTHS = (16, 32)
 
 
 SCREEN = 0.02
-"""Where the first member gives less than this probability, the others are not asked."""
+"""Where the first member gives less than this probability, the others are not asked, nor the describing network where
+they give less: no candidate is lost that all of them together would keep (docs/LOG.md)."""
 
 
 class ConfirmMember(nn.Sequential):
