@@ -218,6 +218,7 @@ def test_broken_folders(folder: Path, name: str, content: bytes | None, words: s
 
 def test_missing_folder(tmp_path: Path) -> None:
     assert problems(tmp_path / "none") == ["no such folder"]
+    assert problems(Path(__file__)) == ["a file, not a folder"]
     with pytest.raises(BadManifest, match="no such folder"):
         read_dataset(tmp_path / "none")
 

@@ -102,8 +102,10 @@ def test_the_describing_network_counts_as_much_as_the_confirming_ones_together()
 
 def test_folding_leaves_no_normalisation_and_the_original_alone():
     net = ConfirmNet(channels=1, members=2)
-    assert not any(isinstance(part, nn.BatchNorm2d) for part in folded(net).modules())
+    once = folded(net)
+    assert not any(isinstance(part, nn.BatchNorm2d) for part in once.modules())
     assert any(isinstance(part, nn.BatchNorm2d) for part in net.modules())
+    assert folded(once) is once
 
 
 def test_the_describing_network_has_six_convolutions_beside_its_skips():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from calcigraph.evidence import Evidence
 from calcigraph.explain import node_saliency
 from calcigraph.familiar import Ranges, statistics, unlike
 from calcigraph.lexicon import DISTRIBUTIONS, Distribution
-from calcigraph.models import Networks, predict_logits, predict_probabilities
+from calcigraph.models import Networks, folded, predict_logits, predict_probabilities
 from calcigraph.prevalence import expect
 from calcigraph.records import Mammogram, Prediction
 
@@ -64,6 +65,12 @@ class Pipeline:
         config, networks, temperature = load_model(folder, device=device)
         return cls(config, networks, temperature, str(name_or_folder), device, load_ranges(folder))
 
+    @cached_property
+    def _ready(self) -> Networks:
+        """The networks with what can be folded in the patch networks folded, once in place of for every image."""
+        confirm, describe = folded(self.networks.confirm), folded(self.networks.describe)
+        return replace(self.networks, confirm=confirm, describe=describe)
+
     def expecting(self, prevalence: str) -> Pipeline:
         """Return this pipeline for a population in which the distributions are as frequent as is said.
 
@@ -81,7 +88,7 @@ class Pipeline:
         Without enough calcifications (`config.confirm.at_least`), some closer together than by chance (`evidence`),
         there is no distribution, and a warning; probabilities are given wherever there is a calcification.
         """
-        encoding = encode(mammogram, self.config, self.networks, device=self.device)
+        encoding = encode(mammogram, self.config, self._ready, device=self.device)
         started = time.perf_counter()
         network, needed = self.networks.distribution, self.config.confirm.at_least
         evidence = Evidence.of(network, encoding.graph, needed=needed)
@@ -107,7 +114,7 @@ class Pipeline:
 
         None where no calcification was found.
         """
-        encoding = encode(mammogram, self.config, self.networks, device=self.device)
+        encoding = encode(mammogram, self.config, self._ready, device=self.device)
         if not len(encoding.calcifications):
             return None
         return predict_logits(self.networks.distribution, [encoding.graph], device=self.device)[0]

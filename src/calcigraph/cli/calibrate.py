@@ -41,7 +41,8 @@ def calibrate(
 ) -> None:
     """Make a model's probabilities honest on labelled images; the model is OUT/model.
 
-    Only its temperature changes, and so how sure it is of its answers. Images that the manifest marks validation
+    Only its temperature changes, and so how sure it is of its answers, and, where the expected shares of the
+    distributions then weigh more or less, what it names. Images that the manifest marks validation
     are used, or, where it marks none, all but those marked train (and then test, which are left to evaluate). Exit
     codes: 0 all done, 2 wrong usage, 3 some images failed (they are listed).
     """

@@ -22,7 +22,7 @@ def check(
 ) -> None:
     """List every problem of a data set.
 
-    Without problems, what it holds. Exit codes: 0 no problems, 2 problems.
+    Of a table of truth or outlines the first. Without problems, what it holds. Exit codes: 0 no problems, 2 problems.
     """
     from calcigraph.io import problems, read_dataset
 

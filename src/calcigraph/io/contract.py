@@ -75,7 +75,7 @@ class _Scan:
 def _scan(folder: Path) -> _Scan:
     scan = _Scan(folder)
     if not folder.is_dir():
-        scan.found.append("no such folder")
+        scan.found.append("a file, not a folder" if folder.exists() else "no such folder")
         return scan
     _scan_card(scan)
     _scan_manifest(scan)

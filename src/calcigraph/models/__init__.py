@@ -16,6 +16,7 @@ from calcigraph.models.distribution_net import (
     predict_probabilities,
 )
 from calcigraph.models.edge_conv import EdgeConditionedConv
+from calcigraph.models.inverted_residual import folded
 from calcigraph.models.losses import focal_loss
 from calcigraph.models.member_readout import MemberReadout
 from calcigraph.models.patch_net import ConfirmNet, DescribeNet, predict_patches
@@ -31,6 +32,7 @@ __all__ = [
     "build_networks",
     "confirm_patches",
     "focal_loss",
+    "folded",
     "in_inference",
     "predict_logits",
     "predict_patches",
