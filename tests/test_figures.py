@@ -131,6 +131,14 @@ def test_scattered_calcifications_are_magnified_where_most_saliency_lies():
     assert 0 <= window.top < window.bottom <= 2000 and 0 <= window.left < window.right <= 2000
 
 
+def test_a_group_with_one_mark_far_away_is_magnified_on_an_image_that_is_wider_than_high():
+    image = hand_made.mammogram(rows=788, cols=1318, spacing_mm=0.0815)
+    group = np.random.default_rng(0).uniform((430, 320), (630, 440), (15, 2))
+    window = zoom_window(image, np.concatenate([group, [(553, 782)]]), np.ones(16))
+    assert window is not None and inside(window, group).all()
+    assert window.bottom - window.top < 788 / 1.8
+
+
 @pytest.mark.parametrize("shape", [(30, 30), (60, 900), (900, 60), (1600, 900)])
 @pytest.mark.parametrize("count", [0, 1, 300])
 def test_every_shape_and_count_can_be_drawn(shape, count, tmp_path):

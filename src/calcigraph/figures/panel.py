@@ -57,13 +57,11 @@ def zoom_window(mammogram: Mammogram, points_px: Points, weights: NDArray[np.flo
     image_mm = np.asarray(mammogram.shape) * spacing
     points_mm = points_px * spacing
     low, high = points_mm.min(axis=0), points_mm.max(axis=0)
-    size_mm = np.maximum((high - low) * 1.3 + 4.0, ZOOM_LEAST_MM)
+    size_mm = _shaped(np.maximum((high - low) * 1.3 + 4.0, ZOOM_LEAST_MM))
     centre_mm = (low + high) / 2
     if (size_mm > 0.5 * image_mm).any():
-        size_mm = np.full(2, max(float(np.sqrt(image_mm.prod())) / 3, ZOOM_LEAST_MM))
-        centre_mm = _weightiest(points_mm, weights, size_mm)
-    height_mm = max(size_mm[0], size_mm[1] / ZOOM_ASPECT)
-    size_mm = np.asarray([height_mm, height_mm * ZOOM_ASPECT])
+        third_mm = np.full(2, max(float(np.sqrt(image_mm.prod())) / 3, ZOOM_LEAST_MM))
+        size_mm, centre_mm = _shaped(third_mm), _weightiest(points_mm, weights, third_mm)
     if (size_mm > 0.75 * image_mm).any():
         return None
     top_left = np.clip(centre_mm - size_mm / 2, 0, image_mm - size_mm) / spacing
@@ -72,6 +70,12 @@ def zoom_window(mammogram: Mammogram, points_px: Points, weights: NDArray[np.flo
     return Window(
         int(top), min(int(bottom), mammogram.shape[0]), int(left), min(int(right), mammogram.shape[1])
     )
+
+
+def _shaped(size_mm: Points) -> Points:
+    """Widen a height or a width, for the panel's shape."""
+    height_mm = max(size_mm[0], size_mm[1] / ZOOM_ASPECT)
+    return np.asarray([height_mm, height_mm * ZOOM_ASPECT])
 
 
 def _weightiest(points_mm: Points, weights: NDArray[np.float64], size_mm: Points) -> Points:
