@@ -113,5 +113,5 @@ def test_three_of_those_needed_may_be_the_close_ones(name):
 def test_evidence_in_words(found, by_chance, weight, lacks, thin):
     evidence = Evidence(found, by_chance, weight, 5)
     assert evidence.lacks == lacks
-    said = f"thin evidence: {found} {'calcification' if found == 1 else 'calcifications'} found, which count as {thin}"
-    assert evidence.thin == (f"{said} of a lesion's" if thin else "")
+    said = f"thin evidence: {found} {'calcification' if found == 1 else 'calcifications'} found"
+    assert evidence.thin == (f"{said}, of which the network takes {thin} for a lesion's" if thin else "")

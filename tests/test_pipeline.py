@@ -136,7 +136,7 @@ def test_thin_evidence_is_said(image):
         prediction = pipeline().predict(image)
     assert prediction.distribution is not None
     assert prediction.warnings[-1] == (
-        "distribution: thin evidence: 9 calcifications found, which count as 4.9 of a lesion's"
+        "distribution: thin evidence: 9 calcifications found, of which the network takes 4.9 for a lesion's"
     )
 
 

@@ -93,7 +93,7 @@ class Evidence:
         if self.weight >= self.needed:
             return ""
         tenths = int(self.weight * 10) / 10  # rounded up, 4.97 would be as many as are needed
-        return f"thin evidence: {self._found}, which count as {tenths} of a lesion's"
+        return f"thin evidence: {self._found}, of which the network takes {tenths} for a lesion's"
 
     @property
     def _found(self) -> str:
