@@ -65,7 +65,7 @@ def test_prediction_is_the_plain_network_in_inference_mode(which):
 
 
 def half_below_the_screen(net):
-    """Patches to half of which the first member gives less than `SCREEN`."""
+    """Patches to half of which the first member gives less than `SCREEN`, once its last layer is set for them."""
     patches = torch.as_tensor(patches_of(40)) * torch.linspace(0, 8, 40)[:, None, None, None]
     last = net.eval().members[0][-1]
     with torch.no_grad():

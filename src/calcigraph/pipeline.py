@@ -18,7 +18,7 @@ from calcigraph.evidence import Evidence
 from calcigraph.explain import node_saliency
 from calcigraph.familiar import Ranges, statistics, unlike
 from calcigraph.lexicon import DISTRIBUTIONS, Distribution
-from calcigraph.models import Networks, folded, predict_logits, predict_probabilities
+from calcigraph.models import Networks, predict_logits, predict_probabilities
 from calcigraph.prevalence import expect
 from calcigraph.records import Mammogram, Prediction
 
@@ -67,9 +67,8 @@ class Pipeline:
 
     @cached_property
     def _ready(self) -> Networks:
-        """The networks with what can be folded in the patch networks folded, once in place of for every image."""
-        confirm, describe = folded(self.networks.confirm), folded(self.networks.describe)
-        return replace(self.networks, confirm=confirm, describe=describe)
+        """The networks as every image asks them."""
+        return self.networks.folded()
 
     def expecting(self, prevalence: str) -> Pipeline:
         """Return this pipeline for a population in which the distributions are as frequent as is said.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import nn
 
@@ -32,7 +32,6 @@ __all__ = [
     "build_networks",
     "confirm_patches",
     "focal_loss",
-    "folded",
     "in_inference",
     "predict_logits",
     "predict_patches",
@@ -47,6 +46,10 @@ class Networks:
     confirm: ConfirmNet
     describe: DescribeNet
     distribution: DistributionNet
+
+    def folded(self) -> Networks:
+        """Return these for inference on many images, the patch networks `folded` once in place of for each."""
+        return replace(self, confirm=folded(self.confirm), describe=folded(self.describe))
 
 
 def confirm_net(config: Config) -> ConfirmNet:

@@ -100,7 +100,7 @@ def train_detector(networks: Networks, road: Road) -> Config:
     train("confirm", chosen)
     train("describe", chosen)
     judges = [case for case in road.cases if case.patient_id in road.held_out] or road.cases
-    threshold = choose_threshold(networks, judges, road)
+    threshold = choose_threshold(networks.folded(), judges, road)
     return replace(config, confirm=replace(config.confirm, threshold=threshold))
 
 

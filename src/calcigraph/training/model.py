@@ -186,7 +186,8 @@ def encode_cases(
     report: Callable[[int, int], None],
 ) -> Iterator[Encoding]:
     """Encode cases from their candidates, by several processes; the graphs have their distributions."""
-    work = partial(_encode_case, networks=networks, config=config, candidates=candidates, device=device)
+    ready = networks.folded()
+    work = partial(_encode_case, networks=ready, config=config, candidates=candidates, device=device)
     for done, encoding in enumerate(spread_inference(work, cases, device=device), start=1):
         yield encoding
         report(done, len(cases))
