@@ -151,12 +151,25 @@ def test_a_small_breast_in_a_large_field(air):
     assert breast.area_cm2 == pytest.approx(83, rel=0.06)
 
 
+@pytest.mark.parametrize("side", SIDES)
+def test_a_negative_is_told_by_its_bright_air(side):
+    image, _ = half_ellipse(side=side, air=0.02)
+    assert not segment(image)[0].negative
+    assert segment(Mammogram(1 - image.pixels, image.spacing_mm))[0].negative
+
+
+def test_a_bright_frame_makes_no_negative():
+    image, _ = half_ellipse()
+    pixels = np.pad(image.pixels, 12, constant_values=1.0)  # 5 mm, as on scanned films
+    assert not segment(Mammogram(pixels, image.spacing_mm))[0].negative
+
+
 def test_a_crop_that_is_all_tissue_fills_the_image():
     rng = np.random.default_rng(1)
     texture = cv2.GaussianBlur(rng.normal(size=(300, 240)), (0, 0), 12)
     pixels = np.clip(0.5 + 0.12 * texture / texture.std() + 0.02 * rng.normal(size=texture.shape), 0.05, 0.95)
     breast, _ = segment(Mammogram(pixels.astype(np.float32), (0.1, 0.2)))
-    assert breast.fills_image and breast.mask.all()
+    assert breast.fills_image and breast.mask.all() and not breast.negative
     assert breast.area_cm2 == pytest.approx(30.0 * 48.0 / 100, rel=0.02)
     np.testing.assert_allclose(breast.nipple_mm, (14.95, 23.9), atol=0.5)
     assert breast.depth_axis in SIDES.values()

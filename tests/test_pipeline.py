@@ -158,6 +158,14 @@ def test_black_tissue_is_said(image):
     assert not any("black" in one for one in pipeline().predict(image).warnings)
 
 
+def test_a_negative_is_said(image):
+    said = pipeline().predict(replace(image, pixels=1 - image.pixels)).warnings
+    assert said[0] == (
+        "breast: its surroundings are bright, as on a negative; dense tissue must be bright: invert the image"
+    )
+    assert not any("negative" in one for one in pipeline().predict(image).warnings)
+
+
 def test_probabilities_follow_the_prevalence(image):
     equal = pipeline().predict(image).probabilities
     met = pipeline(prevalence="cbis-ddsm").predict(image).probabilities

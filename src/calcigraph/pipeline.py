@@ -143,6 +143,10 @@ class Pipeline:
         said = []
         if np.ptp(mammogram.pixels) == 0:
             said.append("breast: the image has a single grey value")
+        elif encoding.breast.negative:
+            said.append(
+                "breast: its surroundings are bright, as on a negative; dense tissue must be bright: invert the image"
+            )
         elif encoding.breast.fills_image:
             said.append("breast: no background found; the whole image was searched")
         if encoding.breast.black > MUCH_BLACK:

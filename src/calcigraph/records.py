@@ -108,6 +108,7 @@ class Breast:
         fills_image: True where the image is all tissue (a crop or a magnification view); the nipple is
             then only the middle of the image.
         black: share of the tissue that is below the grey scale and not searched, 0 to 1; it is part of the area.
+        negative: True where the air around the breast is bright, as on an inverted image.
         look: how the tissue looks, where there are pixels.
     """
 
@@ -118,6 +119,7 @@ class Breast:
     depth_axis: tuple[float, float]
     fills_image: bool
     black: float = 0.0
+    negative: bool = False
     look: Look = Look()
 
 
