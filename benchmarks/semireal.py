@@ -33,7 +33,7 @@ OUT = Path(os.environ.get("CALCIGRAPH_BUILD", "build")) / "semireal"
 SEEDS = range(5)
 DRAWS = (7, 8, 9)
 VIEWS, JUDGES, ASKED = 6000, 500, 10_000
-EPOCHS = (6, 15)
+EPOCHS = (6, 15, 30)
 """A network is trained for each of these; what ranks the judging views better, counts."""
 SHOWN = {
     "macro_auc": "macro AUC",
@@ -196,7 +196,7 @@ def main() -> None:
         "# The graph network on marks without pixels",
         "",
         f"Written by `make semireal`. Trained on simulated marks alone, the same {VIEWS} views for both presets,",
-        f"{' and '.join(map(str, EPOCHS))} epochs long, of which that counts which ranks {JUDGES} other views better.",
+        f"{', '.join(map(str, EPOCHS))} epochs long, of which that counts which ranks {JUDGES} other views better.",
         "As its settings say, `default` learns soft labels, and `paper` the one label of each view.",
         f"*Simulated*: {ASKED} independent views of all five classes, a patient each. *Semi-real*: simulated",
         "marks inside the DDSM outlines of radiologists with their labels, without the one diffuse outline; the",

@@ -16,7 +16,7 @@ from calcigraph.checkpoint import find_model, read_card, save_model
 from calcigraph.errors import BadManifest, BadModel
 from calcigraph.io import Case, Dataset, labels_of
 from calcigraph.lexicon import DISTRIBUTIONS
-from calcigraph.metrics import Labels, Scores, constant_answer, scores
+from calcigraph.metrics import Interval, Labels, Scores, bootstrap, constant_answer, scores
 from calcigraph.pipeline import Pipeline
 from calcigraph.prevalence import expect_shares
 from calcigraph.training.card import TEMPERATURE
@@ -27,6 +27,9 @@ UNFINISHED = "logits.jsonl"
 """What a killed calibration has asked; gone at the end."""
 
 SECTION = "## Calibration"
+
+DRAWS = 200
+"""Draws of patients for the interval of the temperature."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class Calibration:
     Attributes:
         folder: the model with its new temperature.
         temperature: by which the logits are divided now.
+        interval: of the temperature, 95 % by drawing patients with replacement; wide where the images are few.
         before: scores with the model's own temperature.
         after: scores with the new one, which flatter it a little.
         constant: scores of always answering the most frequent class.
@@ -48,6 +52,7 @@ class Calibration:
 
     folder: Path
     temperature: float
+    interval: Interval
     before: Scores
     after: Scores
     constant: Scores
@@ -57,10 +62,11 @@ class Calibration:
 
 @dataclass(frozen=True)
 class _Asked:
-    """Logits (n, 5) and labels (n,) of images with a calcification, how many have none, and which cannot be read."""
+    """Logits (n, 5), labels (n,) and patients of images with a calcification, how many have none, which failed."""
 
     logits: NDArray[np.float32]
     labels: Labels
+    patients: list[str]
     empty: int
     failures: dict[str, str]
 
@@ -157,6 +163,7 @@ def _sort(cases: Sequence[Case], said: Sequence[list[float] | Failed]) -> _Asked
     return _Asked(
         np.array([logits for _, logits in known], np.float32),
         labels_of(case for case, _ in known),
+        [case.patient_id for case, _ in known],
         said.count([]),
         {case.image_id: one.why for case, one in zip(cases, said, strict=True) if isinstance(one, Failed)},
     )
@@ -168,11 +175,23 @@ def _ask(pipeline: Pipeline, dataset: Dataset, case: Case) -> list[float]:
     return [] if logits is None else list(map(float, logits))
 
 
+@dataclass(frozen=True)
+class _Fitted:
+    temperature: float
+
+
 def _fit(pipeline: Pipeline, asked: _Asked, folder: Path) -> Calibration:
     """Find the temperature at which the labels are likeliest."""
     network, labels = pipeline.networks.distribution, asked.labels
     shares = expected_shares(labels, balanced=pipeline.config.graph_training.balance_classes)
-    temperature = fit_temperature(network, asked.logits, labels, shares=shares)
+
+    def fit(labels: Labels, logits: NDArray[np.float32]) -> _Fitted:
+        return _Fitted(fit_temperature(network, logits, labels, shares=shares))
+
+    fitted = bootstrap(
+        labels, asked.logits, patients=asked.patients, seed=0, repeats=DRAWS, judge=fit, over_classes=()
+    )
+    temperature = fitted["temperature"].value
 
     def judge(temperature: float) -> Scores:
         p = network.probabilities(torch.as_tensor(asked.logits), temperature=temperature)
@@ -181,6 +200,7 @@ def _fit(pipeline: Pipeline, asked: _Asked, folder: Path) -> Calibration:
     return Calibration(
         folder=folder,
         temperature=temperature,
+        interval=fitted["temperature"],
         before=judge(pipeline.temperature),
         after=judge(temperature),
         constant=constant_answer(labels),
@@ -194,13 +214,14 @@ def _card(card: str, dataset: Dataset, cases: Sequence[Case], before: float, res
     splits = ", ".join(sorted({case.split or "of no split" for case in cases}))
     told, _, _ = card.partition(f"\n{SECTION}")
     ece = f"{result.before.ece:.3f} with {before:.3f}, {result.after.ece:.3f} with {result.temperature:.3f}"
+    patients = "95 % by drawing patients with replacement"
     return "\n".join(
         [
             told.rstrip("\n"),
             "",
             SECTION,
             "",
-            f"{TEMPERATURE}, in place of what is said above: {result.temperature:.3f}.",
+            f"{TEMPERATURE}, in place of what is said above: {result.interval} ({patients}).",
             f"- Data set: {dataset.name}. Source: {dataset.source}. It must not have trained the model.",
             f"- {result.after.n} images with a calcification ({splits}); on {result.empty} more none was found.",
             f"- Expected calibration error on these images, which chose it, with their class shares: {ece}.",

@@ -69,7 +69,7 @@ def calibrate(
     for image_id, why in done.failures.items():
         print(f"{image_id}: failed: {why}")
     print(f"{count(done.after.n, 'image')} with a calcification; on {done.empty} more none was found")
-    print(f"temperature {done.temperature:.3f}")
+    print(f"temperature {done.interval} (95 %, by drawing patients with replacement)")
     print(
         f"expected calibration error {done.before.ece:.3f} before, {done.after.ece:.3f} after (on the images that "
         "chose it, with their class shares; `calcigraph evaluate` on others says more)"
