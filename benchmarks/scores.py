@@ -19,7 +19,7 @@ from parts import answers, class_lines, part_lines
 from real_sets import Row, measure_all
 from tables import confusion_lines
 
-from calcigraph.cases import any_view, fuse_views
+from calcigraph.breasts import any_view, fuse_views
 from calcigraph.config import Config
 from calcigraph.io import read_dataset
 from calcigraph.io.tables import read_table
@@ -30,14 +30,14 @@ from calcigraph.metrics import (
     answers_of,
     bootstrap,
     calibration_error,
-    confusion_matrix,
     constant_answer,
+    count_confusions,
     fill_unknown,
     is_known,
     multiclass_auc,
 )
 from calcigraph.pipeline import Pipeline
-from calcigraph.prevalence import expect_shares, shares_of
+from calcigraph.prevalence import expect, shares_of
 
 SHOWN = {
     "accuracy": "accuracy",
@@ -69,7 +69,7 @@ def labelled(said: pd.DataFrame, data: Path) -> pd.DataFrame:
 
 def expecting_equally(given: np.ndarray, config: Config) -> np.ndarray:
     """Take the expected frequencies out of probabilities (n, 5) again (`prevalence.expect`)."""
-    return expect_shares(given, shares_of(config.prevalence), -config.prevalence_weight)
+    return expect(given, shares_of(config.prevalence), -config.prevalence_weight)
 
 
 def distribution_table(table: pd.DataFrame, config: Config) -> list[str]:
@@ -148,7 +148,7 @@ def fusing_gain(labels: np.ndarray, given: np.ndarray, patients: np.ndarray, bre
 
 def confusion_table(table: pd.DataFrame) -> list[str]:
     labels, given, named = answers(table)
-    return confusion_lines("truth \\ answer", confusion_matrix(labels, answers_of(given, named)))
+    return confusion_lines("truth \\ answer", count_confusions(labels, answers_of(given, named)))
 
 
 def detection_lines(metrics: dict[str, Any]) -> list[str]:

@@ -15,12 +15,13 @@ import numpy as np
 import torch
 from tables import confusion_lines
 
-from calcigraph.cases import fuse_views
+from calcigraph.breasts import fuse_views
 from calcigraph.config import Config, PretrainingConfig, default, paper
 from calcigraph.graph import CalcificationGraph
 from calcigraph.lexicon import DISTRIBUTIONS, Distribution
-from calcigraph.metrics import answers_of, bootstrap, confusion_matrix, constant_answer, scores
+from calcigraph.metrics import answers_of, bootstrap, constant_answer, count_confusions, scores
 from calcigraph.models import DistributionNet, build_networks, predict_probabilities
+from calcigraph.resample import draw_patients
 from calcigraph.simulate import PlannedCase, plan_outlined, read_outlines
 from calcigraph.simulate.look_alikes import place_look_alikes
 from calcigraph.simulate.marks import DetectorTraits, MarkedView, mark_view
@@ -131,7 +132,7 @@ def constant_row(name: str, tests: TestSet) -> str:
 
 def confusion_rows(name: str, tests: TestSet, probabilities: np.ndarray) -> list[str]:
     """A table of the answers to each class that the set has."""
-    counts = confusion_matrix(classes_of(tests.graphs), answers_of(probabilities))[:, : len(DISTRIBUTIONS)]
+    counts = count_confusions(classes_of(tests.graphs), answers_of(probabilities))[:, : len(DISTRIBUTIONS)]
     return ["", *confusion_lines(f"{name}, five seeds together, truth \\ answer", counts)]
 
 
@@ -147,16 +148,12 @@ def row(name: str, tests: TestSet, probabilities: np.ndarray, *, fused: bool = F
 def differences(name: str, tests: TestSet, better: np.ndarray, worse: np.ndarray) -> str:
     """A row: `better` less `worse`, both asked about the same draws of patients."""
     labels = classes_of(tests.graphs)
-    _, patient = np.unique(tests.patients, return_inverse=True)
-    members = [np.flatnonzero(patient == each) for each in range(patient.max() + 1)]
 
     def gaps(rows: np.ndarray) -> list[float]:
         one, other = (asdict(scores(labels[rows], answers[rows])) for answers in (better, worse))
         return [one[metric] - other[metric] for metric in SHOWN]
 
-    rng = np.random.default_rng(0)
-    choices = [rng.integers(len(members), size=len(members)) for _ in range(1000)]
-    drawn = np.array([gaps(np.concatenate([members[i] for i in chosen])) for chosen in choices])
+    drawn = np.array([gaps(rows) for rows in draw_patients(tests.patients, seed=0, repeats=1000)])
     low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
     found = gaps(np.arange(len(labels)))
     cells = [f"{v:+.3f} [{a:+.3f}, {b:+.3f}]" for v, a, b in zip(found, low, high, strict=True)]

@@ -37,11 +37,8 @@ def test_nothing_but_the_temperature_changes(overconfident, tiny_cohort, tmp_pat
     data = read_dataset(tiny_cohort)
     found = calibrate_model(overconfident, data, tmp_path)
     before, after = Pipeline.from_pretrained(overconfident), Pipeline.from_pretrained(tmp_path)
-    assert after.temperature == found.temperature > 1 and before.temperature == 0.01
-    assert (
-        found.interval.low < found.temperature < found.interval.high
-        and found.interval.value == found.temperature
-    )
+    assert after.temperature == found.temperature.value > 1 and before.temperature == 0.01
+    assert found.temperature.low < found.temperature.value < found.temperature.high
     assert after.config == before.config and after.ranges == before.ranges
     image = data.read(data.cases[0])
     (p, q) = (model.predict(image) for model in (before, after))
@@ -116,7 +113,7 @@ def test_the_card_says_it_once(overconfident, tiny_cohort, tmp_path):
     card = (tmp_path / "twice" / "model" / "MODEL_CARD.md").read_text()
     assert card.startswith("# Card\n\ntext\n\n## Calibration\n") and card.count("## Calibration") == 1
     twice = Pipeline.from_pretrained(tmp_path / "twice").temperature
-    assert f"{once.temperature:.3f}" in card and f": {twice:.3f} [" in card and data.name in card
+    assert f"{once.temperature.value:.3f}" in card and f": {twice:.3f} [" in card and data.name in card
     assert f"- {once.after.n} images with a calcification (of no split, test); on" in card
 
 

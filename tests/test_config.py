@@ -124,6 +124,8 @@ def test_unknown_settings_and_wrong_types(text, words):
         ("graph_training", "learning_rate", "nan"),
         ("pretraining.recipe", "epochs", "0"),
         ("graph_training", "validation_share", "1.0"),
+        ("network", "hidden_dim", "1000000000"),
+        ("confirm", "members", "5000"),
     ],
 )
 def test_values_out_of_range(table, setting, value):
@@ -138,6 +140,11 @@ def test_a_recipe_by_itself_is_judged_too():
 
 @pytest.mark.parametrize("text", ["preset = [", "= 3", "[graph\n", "a = 1\na = 2", "x = 'open", "\0"])
 def test_broken_toml(text):
+    assert "not TOML" in refused(text)
+
+
+@pytest.mark.parametrize("text", ["a = " + "9" * 5000, "a = " + "[" * 3000], ids=["digits", "brackets"])
+def test_toml_without_end(text):
     assert "not TOML" in refused(text)
 
 

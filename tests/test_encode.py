@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import hand_made
 from calcigraph.config import ConfirmConfig, default, paper
-from calcigraph.encode import centre_on_objects, encode, encode_candidates, extent_mm, select_nodes
+from calcigraph.encode import centre_on_objects, encode, encode_candidates, select_nodes
 from calcigraph.lexicon import Distribution
 from calcigraph.models import build_networks, confirm_patches, predict_logits, predict_patches
 from calcigraph.records import CANDIDATE_COLUMNS, Candidates, Mammogram
@@ -39,7 +39,7 @@ def candidates(count, config, seed=0):
 
 
 def encoded(given_, config, **more):
-    return encode_candidates(BREAST, given_, config, networks_of(config), extent_mm=extent_mm(IMAGE), **more)
+    return encode_candidates(BREAST, given_, config, networks_of(config), extent_mm=IMAGE.extent_mm, **more)
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 5, 8, 9, 300])
@@ -182,4 +182,4 @@ def test_from_pixels(name):
 
 
 def test_extent():
-    assert extent_mm(Mammogram(np.zeros((10, 20), np.float32), (0.1, 0.2))) == pytest.approx((1.0, 4.0))
+    assert Mammogram(np.zeros((10, 20), np.float32), (0.1, 0.2)).extent_mm == pytest.approx((1.0, 4.0))

@@ -1,6 +1,7 @@
 """A trained model against a data set: scores with intervals, the constant answer, failures."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pandas as pd
 import pytest
 
 from calcigraph.evaluate import evaluate_model
-from calcigraph.io import read_dataset
+from calcigraph.io import read_dataset, write_manifest
 from calcigraph.pipeline import Pipeline
 
 
@@ -35,6 +36,20 @@ def test_evaluation(trained, tiny_cohort, tmp_path):
     assert len(table) == 13 and table["truth"].notna().sum() == 12
     assert len(pd.read_csv(tmp_path / "froc.csv")) == 51
     assert (tmp_path / "figures" / "confusion_matrix.png").stat().st_size > 1000
+
+
+def test_nothing_of_an_earlier_evaluation_stays_beside_a_later_one(trained, tiny_cohort, tmp_path):
+    pipeline, data = Pipeline.from_pretrained(trained("default")[0] / "model"), read_dataset(tiny_cohort)
+    evaluate_model(pipeline, data, tmp_path / "scores")
+    silent = tmp_path / "silent"  # the same images, of which nothing is known
+    shutil.copytree(tiny_cohort / "images", silent / "images")
+    cases = [replace(case, distribution=None) for case in data.cases]
+    less = write_manifest(silent, name="x", licence="x", source="x", cases=cases)
+    evaluate_model(pipeline, less, tmp_path / "scores")
+    metrics = json.loads((tmp_path / "scores" / "metrics.json").read_text())
+    assert metrics["distribution"] is None and metrics["detection"] is None
+    left = sorted(p.name for p in (tmp_path / "scores").rglob("*") if p.is_file())
+    assert left == ["metrics.json", "predictions.csv"]
 
 
 def test_what_is_not_named_is_judged_by_its_probabilities(trained, tiny_cohort, tmp_path):

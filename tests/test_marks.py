@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch_geometric.data import Batch
 
-from calcigraph.cases import any_view, fuse_views
+from calcigraph.breasts import any_view, fuse_views
 from calcigraph.config import default, paper
 from calcigraph.lexicon import DISTRIBUTIONS, Distribution, View
 from calcigraph.models import build_networks, predict_logits

@@ -51,6 +51,7 @@ def test_views_of_one_lesion_go_together(outlines):
     ("content", "said"),
     [
         ("", "no JSON"),
+        ("[" * 100_000, "no JSON"),
         ("[]", "no outlines"),
         ('{"a": 1}', "no outlines"),
         (json.dumps([{"case": "p"}]), "outline 1"),

@@ -18,7 +18,7 @@ from calcigraph.crossval.contestants import CONTESTANTS, line_up
 from calcigraph.crossval.deletion import SHARES, deletion_table, without
 from calcigraph.crossval.figure5 import choose
 from calcigraph.crossval.folds import freeze_folds, make_folds
-from calcigraph.crossval.geometry import FEATURES, largest_group, measure, outline
+from calcigraph.crossval.geometry import FEATURES, form_of, largest_group, measure
 from calcigraph.crossval.grad_cam import image_saliency
 from calcigraph.crossval.rule import distribution_of
 from calcigraph.crossval.saliency import middle_of_each_class
@@ -217,12 +217,12 @@ def test_the_largest_group_is_found():
 
 def test_what_aims_at_the_nipple():
     row = np.column_stack([np.full(9, 100.0), np.linspace(20, 60, 9)])
-    assert outline(row, FRAME)["nipple_angle"] == pytest.approx(0, abs=1e-6)
-    assert outline(row[:, ::-1] * [1, 0] + [60, 50], FRAME)["nipple_angle"] == pytest.approx(
+    assert form_of(row, FRAME)["nipple_angle"] == pytest.approx(0, abs=1e-6)
+    assert form_of(row[:, ::-1] * [1, 0] + [60, 50], FRAME)["nipple_angle"] == pytest.approx(
         np.pi / 2, abs=0.4
     )
     blind = replace(FRAME, whole_breast=False)
-    assert np.isnan(outline(row, blind)["nipple_angle"]) and np.isnan(outline(row, blind)["nipple_mm"])
+    assert np.isnan(form_of(row, blind)["nipple_angle"]) and np.isnan(form_of(row, blind)["nipple_mm"])
 
 
 def cloud(centre, size, n=60, seed=0):

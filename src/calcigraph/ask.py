@@ -9,7 +9,7 @@ from typing import Any
 
 from calcigraph.errors import CalcigraphError
 from calcigraph.io import Case, Dataset
-from calcigraph.io.lines import add_answer, read_answers
+from calcigraph.io.answers import add_answer, read_answers
 from calcigraph.pipeline import Pipeline
 from calcigraph.processes import spread_inference
 from calcigraph.provenance import code_digest, fingerprint

@@ -16,9 +16,10 @@ from calcigraph.checkpoint import find_model, read_card, save_model
 from calcigraph.errors import BadManifest, BadModel
 from calcigraph.io import Case, Dataset, labels_of
 from calcigraph.lexicon import DISTRIBUTIONS
-from calcigraph.metrics import Interval, Labels, Scores, bootstrap, constant_answer, scores
+from calcigraph.metrics import Interval, Labels, Scores, constant_answer, scores
 from calcigraph.pipeline import Pipeline
-from calcigraph.prevalence import expect_shares
+from calcigraph.prevalence import expect
+from calcigraph.resample import draw_patients
 from calcigraph.training.card import TEMPERATURE
 from calcigraph.training.run_folder import RUN_FILE
 from calcigraph.training.temperature import expected_shares, fit_temperature
@@ -41,8 +42,7 @@ class Calibration:
 
     Attributes:
         folder: the model with its new temperature.
-        temperature: by which the logits are divided now.
-        interval: of the temperature, 95 % by drawing patients with replacement; wide where the images are few.
+        temperature: by which the logits are divided now, with 95 % by drawing patients with replacement.
         before: scores with the model's own temperature.
         after: scores with the new one, which flatter it a little.
         constant: scores of always answering the most frequent class.
@@ -51,8 +51,7 @@ class Calibration:
     """
 
     folder: Path
-    temperature: float
-    interval: Interval
+    temperature: Interval
     before: Scores
     after: Scores
     constant: Scores
@@ -120,7 +119,7 @@ def calibrate_model(
         result.folder,
         pipeline.config,
         pipeline.networks,
-        temperature=result.temperature,
+        temperature=result.temperature.value,
         ranges=pipeline.ranges,
         card=_card(card, dataset, cases, pipeline.temperature, result),
     )
@@ -175,32 +174,26 @@ def _ask(pipeline: Pipeline, dataset: Dataset, case: Case) -> list[float]:
     return [] if logits is None else list(map(float, logits))
 
 
-@dataclass(frozen=True)
-class _Fitted:
-    temperature: float
-
-
 def _fit(pipeline: Pipeline, asked: _Asked, folder: Path) -> Calibration:
     """Find the temperature at which the labels are likeliest."""
-    network, labels = pipeline.networks.distribution, asked.labels
-    shares = expected_shares(labels, balanced=pipeline.config.graph_training.balance_classes)
+    network, logits, labels = pipeline.networks.distribution, asked.logits, asked.labels
+    balanced = pipeline.config.graph_training.balance_classes
 
-    def fit(labels: Labels, logits: NDArray[np.float32]) -> _Fitted:
-        return _Fitted(fit_temperature(network, logits, labels, shares=shares))
+    def fit(rows: NDArray[np.int64]) -> float:
+        shares = expected_shares(labels[rows], balanced=balanced)
+        return fit_temperature(network, logits[rows], labels[rows], shares=shares)
 
-    fitted = bootstrap(
-        labels, asked.logits, patients=asked.patients, seed=0, repeats=DRAWS, judge=fit, over_classes=()
-    )
-    temperature = fitted["temperature"].value
+    temperature, shares = fit(np.arange(len(labels))), expected_shares(labels, balanced=balanced)
+    drawn = [fit(rows) for rows in draw_patients(asked.patients, seed=0, repeats=DRAWS)]
+    low, high = np.quantile(drawn, [0.025, 0.975])
 
     def judge(temperature: float) -> Scores:
-        p = network.probabilities(torch.as_tensor(asked.logits), temperature=temperature)
-        return scores(labels, expect_shares(p.numpy().astype(np.float64), shares, 1.0))
+        p = network.probabilities(torch.as_tensor(logits), temperature=temperature)
+        return scores(labels, expect(p.numpy().astype(np.float64), shares, 1.0))
 
     return Calibration(
         folder=folder,
-        temperature=temperature,
-        interval=fitted["temperature"],
+        temperature=Interval(temperature, float(low), float(high)),
         before=judge(pipeline.temperature),
         after=judge(temperature),
         constant=constant_answer(labels),
@@ -213,7 +206,7 @@ def _card(card: str, dataset: Dataset, cases: Sequence[Case], before: float, res
     """Say on a model's card on what it was calibrated, in place of what was said before."""
     splits = ", ".join(sorted({case.split or "of no split" for case in cases}))
     told, _, _ = card.partition(f"\n{SECTION}")
-    ece = f"{result.before.ece:.3f} with {before:.3f}, {result.after.ece:.3f} with {result.temperature:.3f}"
+    ece = f"{result.before.ece:.3f} with {before:.3f}, {result.after.ece:.3f} with {result.temperature.value:.3f}"
     patients = "95 % by drawing patients with replacement"
     return "\n".join(
         [
@@ -221,7 +214,7 @@ def _card(card: str, dataset: Dataset, cases: Sequence[Case], before: float, res
             "",
             SECTION,
             "",
-            f"{TEMPERATURE}, in place of what is said above: {result.interval} ({patients}).",
+            f"{TEMPERATURE}, in place of what is said above: {result.temperature} ({patients}).",
             f"- Data set: {dataset.name}. Source: {dataset.source}. It must not have trained the model.",
             f"- {result.after.n} images with a calcification ({splits}); on {result.empty} more none was found.",
             f"- Expected calibration error on these images, which chose it, with their class shares: {ece}.",

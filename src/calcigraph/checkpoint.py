@@ -16,7 +16,7 @@ from calcigraph.config import Config
 from calcigraph.config_toml import read_config, to_toml
 from calcigraph.errors import BadConfig, BadModel
 from calcigraph.familiar import Ranges, checked_ranges
-from calcigraph.io.tables import whole_file, write_text
+from calcigraph.io.tables import whole_file, write_json, write_text
 from calcigraph.models import NETWORKS, Networks, build_networks
 
 CONFIG_FILE = "config.toml"
@@ -43,7 +43,7 @@ def save_model(
         write_tensors(
             folder / f"{name}.safetensors", network.state_dict(), {"temperature": repr(temperature)}
         )
-    write_text(folder / RANGES_FILE, json.dumps(ranges, indent=2) + "\n")
+    write_json(folder / RANGES_FILE, ranges)
     write_text(folder / CARD_FILE, card)
     write_text(folder / CONFIG_FILE, to_toml(config))
 

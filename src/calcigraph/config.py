@@ -12,6 +12,7 @@ from calcigraph.config_rules import (
     NOT_NEGATIVE,
     POSITIVE,
     SHARE,
+    WIDTH,
     one_of,
     require_each,
 )
@@ -98,7 +99,8 @@ class ConfirmConfig:
     (`evidence`)."""
 
     def __post_init__(self) -> None:
-        require_each(self, COUNT, "members", "at_least")
+        require_each(self, WIDTH, "members")
+        require_each(self, COUNT, "at_least")
         require_each(self, SHARE, "threshold")
         require_each(self, NOT_NEGATIVE, "separation_mm")
 
@@ -141,7 +143,7 @@ class NetworkConfig:
 
     def __post_init__(self) -> None:
         widths = ("visual_dim", "position_dim", "hidden_dim", "edge_hidden_dim", "readout_dim")
-        require_each(self, COUNT, *widths, "convolutions", "flatten_nodes")
+        require_each(self, WIDTH, *widths, "convolutions", "flatten_nodes")
         require_each(self, BELOW_ONE, "visual_dropout", "dropout")
         require_each(self, one_of("flatten", "members"), "readout")
         require_each(self, one_of("sigmoid", "softmax"), "output")

@@ -16,6 +16,7 @@ NOT_NEGATIVE: Rule = ("a finite number, 0 or more", lambda value: 0 <= value < m
 SHARE: Rule = ("0 to 1", lambda value: 0 <= value <= 1)
 BELOW_ONE: Rule = ("0 to below 1", lambda value: 0 <= value < 1)
 COUNT: Rule = ("1 or more", lambda value: value >= 1)
+WIDTH: Rule = ("1 to 4096", lambda value: 1 <= value <= 4096)
 EVEN_SIDE: Rule = ("even, 8 or more", lambda value: value >= 8 and value % 2 == 0)
 COUNTS: Rule = ("whole numbers from 1", lambda values: bool(values) and min(values) >= 1)
 

@@ -29,7 +29,7 @@ def from_toml(text: str) -> Config:
     """
     try:
         table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # also digits without end, and tables in tables in tables
         raise BadConfig(f"settings that are not TOML ({error})", allowed="TOML", do="mend the file") from None
     return _merge(load_preset(str(table.get("preset", "default"))), table, "")
 

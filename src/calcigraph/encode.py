@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
+from calcigraph.apart import first_apart
 from calcigraph.config import Config, ConfirmConfig
 from calcigraph.detect import detect_candidates
 from calcigraph.graph import CalcificationGraph, build_graph
@@ -59,7 +59,7 @@ def encode(
     breast, candidates = detect_candidates(mammogram, config)
     seconds = {"detect": time.perf_counter() - started}
     encoding = encode_candidates(
-        breast, candidates, config, networks, extent_mm=extent_mm(mammogram), device=device
+        breast, candidates, config, networks, extent_mm=mammogram.extent_mm, device=device
     )
     return replace(encoding, seconds=seconds | encoding.seconds)
 
@@ -129,21 +129,11 @@ def select_nodes(table: pd.DataFrame, config: ConfirmConfig) -> NDArray[np.int64
     probability = table["probability"].to_numpy()
     order = np.argsort(-probability, kind="stable")
     order = order[probability[order] >= config.threshold]
-    order = _apart(table, order, config.separation_mm)
+    if config.separation_mm:
+        pos_mm = table[["row_mm", "col_mm"]].to_numpy()[order]
+        order = order[first_apart(pos_mm, config.separation_mm)]
     _, first = np.unique(table["object_id"].to_numpy()[order], return_index=True)
     return order[np.sort(first)]
-
-
-def _apart(table: pd.DataFrame, order: NDArray[np.int64], separation_mm: float) -> NDArray[np.int64]:
-    """Drop from `order`, likeliest first, what lies beside something that stays."""
-    if not separation_mm or len(order) < 2:
-        return order
-    tree = cKDTree(table[["row_mm", "col_mm"]].to_numpy()[order])
-    alive = np.ones(len(order), dtype=bool)
-    for place, near in enumerate(tree.query_ball_point(tree.data, separation_mm)):
-        if alive[place]:
-            alive[[other for other in near if other > place]] = False
-    return order[alive]
 
 
 def centre_on_objects(table: pd.DataFrame, kept: NDArray[np.int64]) -> pd.DataFrame:
@@ -169,12 +159,6 @@ def centre_on_objects(table: pd.DataFrame, kept: NDArray[np.int64]) -> pd.DataFr
     across = 2 * np.sqrt(mean(row**2 + col**2))
     nodes["diameter_mm"] = np.maximum(nodes["diameter_mm"], across[objects[kept]])
     return nodes
-
-
-def extent_mm(mammogram: Mammogram) -> tuple[float, float]:
-    """Height and width of a mammogram in mm."""
-    rows, cols = mammogram.shape
-    return rows * mammogram.spacing_mm[0], cols * mammogram.spacing_mm[1]
 
 
 @contextmanager

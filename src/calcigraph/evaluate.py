@@ -12,11 +12,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from calcigraph.ask import Failed, ask_all
-from calcigraph.cases import any_view, fuse_views
+from calcigraph.breasts import any_view, fuse_views
 from calcigraph.figures import confusion_matrix, reliability, roc_curves, write_figure
 from calcigraph.froc import Detection, FoundAt, MarkedImage, detection_at, found_at, froc
 from calcigraph.io import Case, Dataset, labels_of
-from calcigraph.io.tables import write_table, write_text
+from calcigraph.io.tables import write_json, write_table
 from calcigraph.judge import Judged, judge, judged
 from calcigraph.lexicon import DISTRIBUTIONS, RESEARCH_USE
 from calcigraph.metrics import (
@@ -26,13 +26,12 @@ from calcigraph.metrics import (
     answers_of,
     bootstrap,
     constant_answer,
+    count_confusions,
     fill_unknown,
     is_known,
 )
-from calcigraph.metrics import confusion_matrix as count_confusions
 from calcigraph.pipeline import Pipeline
 from calcigraph.provenance import versions
-from calcigraph.results import to_json
 from calcigraph.training.run_folder import made_of
 
 PREDICTION_COLUMNS = (
@@ -46,6 +45,10 @@ PREDICTION_COLUMNS = (
 COMPARED_AT_PER_CM2 = 0.4
 """Rate of false marks at which detectors are compared."""
 
+FROC = "froc.csv"
+FIGURES = ("confusion_matrix", "roc_curves", "reliability")
+"""In `figures/`, as PNG."""
+
 UNFINISHED = "judged.jsonl"
 """What a killed evaluation has judged; gone at the end."""
 
@@ -56,7 +59,7 @@ class Evaluation:
 
     Attributes:
         distribution: metrics with bootstrap intervals by patient; None where no label is known.
-        breasts: the same for breasts, whose views are fused (`cases.fuse_views`); None where no label is known.
+        breasts: the same for breasts, whose views are fused (`breasts.fuse_views`); None where no label is known.
         constant: the same metrics of always answering the most frequent class.
         unnamed: labelled images with too little evidence to name a distribution; see `metrics.Scores`.
         detection: of the calcifications that the model keeps; None where no truth is known.
@@ -211,17 +214,22 @@ def _write(
     proposed: Sequence[MarkedImage],
     source: dict[str, object],
 ) -> None:
-    write_text(out / "metrics.json", to_json({"notice": RESEARCH_USE, **source, **asdict(evaluation)}))
+    for path in (out / FROC, *(_figure_path(out, name) for name in FIGURES)):
+        path.unlink(missing_ok=True)  # of an earlier evaluation, which may have known more
+    write_json(out / "metrics.json", {"notice": RESEARCH_USE, **source, **asdict(evaluation)})
     if proposed:
-        write_table(out / "froc.csv", froc(proposed))
+        write_table(out / FROC, froc(proposed))
     if labelled:
-        (out / "figures").mkdir(parents=True, exist_ok=True)
         labels, given = _labels(labelled), _probabilities(labelled)
         counts, known = count_confusions(labels, answers_of(given, _named(labelled))), is_known(given)
-        drawn = {
-            "confusion_matrix": confusion_matrix(counts, [*DISTRIBUTIONS, "none"]),
-            "roc_curves": roc_curves(labels, fill_unknown(given, EQUAL), DISTRIBUTIONS),
-            "reliability": reliability(labels[known], given[known]),
-        }
-        for name, figure in drawn.items():
-            write_figure(out / "figures" / f"{name}.png", figure)
+        drawn = (
+            confusion_matrix(counts, [*DISTRIBUTIONS, "none"]),
+            roc_curves(labels, fill_unknown(given, EQUAL), DISTRIBUTIONS),
+            reliability(labels[known], given[known]),
+        )
+        for name, figure in zip(FIGURES, drawn, strict=True):
+            write_figure(_figure_path(out, name), figure)
+
+
+def _figure_path(out: Path, name: str) -> Path:
+    return out / "figures" / f"{name}.png"

@@ -12,6 +12,7 @@ from scipy.spatial import cKDTree
 
 from calcigraph.detect.matching import is_visible, lying_on, neither, targets
 from calcigraph.records import Points
+from calcigraph.resample import draw_patients
 
 MATCH_MM = 0.5
 """A mark within this distance of a true calcification has found it."""
@@ -143,14 +144,8 @@ def found_at(
         repeats: draws.
         level: of the interval.
     """
-    members: dict[str, list[MarkedImage]] = {}
-    for image, patient in zip(images, patients, strict=True):
-        members.setdefault(patient, []).append(image)
-    groups, rng = list(members.values()), np.random.default_rng(seed)
-    rates = []
-    for _ in range(repeats):
-        drawn = [image for each in rng.integers(len(groups), size=len(groups)) for image in groups[each]]
-        rates.append(_share_at(drawn, false_per_cm2)[0])
+    draws = draw_patients(patients, seed=seed, repeats=repeats)
+    rates = [_share_at([images[row] for row in rows], false_per_cm2)[0] for rows in draws]
     known = [rate for rate in rates if not np.isnan(rate)] or [np.nan]
     low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
     value, threshold = _share_at(images, false_per_cm2)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from calcigraph.lexicon import DISTRIBUTIONS
+from calcigraph.resample import draw_patients
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -96,7 +97,7 @@ def scores(y: Labels, probabilities: Float, named: Mask | None = None) -> Scores
     y, probabilities = np.asarray(y, np.int64), np.asarray(probabilities, np.float64)
     if y.shape != (len(probabilities),) or len(y) == 0 or np.isinf(probabilities).any():
         raise ValueError(f"{y.shape} labels and {probabilities.shape} probabilities, or some infinite")
-    confusion = confusion_matrix(y, answers_of(probabilities, named))
+    confusion = count_confusions(y, answers_of(probabilities, named))
     filled, known = fill_unknown(probabilities, EQUAL), is_known(probabilities)
     hits, support, answered = np.diag(confusion), confusion.sum(axis=1), confusion[:, :NONE].sum(axis=0)
     f1 = _ratio(2 * hits, support + answered)
@@ -132,7 +133,7 @@ def answers_of(probabilities: Float, named: Mask | None = None) -> Labels:
     return answers
 
 
-def confusion_matrix(y: Labels, answers: Labels) -> Labels:
+def count_confusions(y: Labels, answers: Labels) -> Labels:
     """Count (5, 6) examples by true class (row) and answer (column), the last being none."""
     columns = CLASSES + 1
     return np.bincount(y * columns + answers, minlength=CLASSES * columns).reshape(CLASSES, columns)
@@ -217,19 +218,14 @@ def bootstrap(
         it, for means over classes also those that drew no patient of some class, which would be means over others.
         Where every class has a single patient, these have no interval: all draws that count are the same examples.
     """
-    _, patient = np.unique(np.asarray(patients, dtype=str), return_inverse=True)
-    members = [np.flatnonzero(patient == each) for each in range(patient.max() + 1)]
-    rng = np.random.default_rng(seed)
     drawn, whole, classes = [], [], len(np.unique(y))
-    for _ in range(repeats):
-        rows = np.concatenate([members[each] for each in rng.integers(len(members), size=len(members))])
+    for rows in draw_patients(patients, seed=seed, repeats=repeats):
         drawn.append(list(asdict(judge(y[rows], *(each[rows] for each in given))).values()))
         whole.append(len(np.unique(y[rows])) == classes)
     tails = [(1 - level) / 2, (1 + level) / 2]
     values = asdict(judge(y, *given))
     table = pd.DataFrame(drawn, columns=list(values), dtype=np.float64)
-    class_of_patients = np.unique(np.stack([y, patient]), axis=1)[0]
-    alone = len(class_of_patients) == classes
+    alone = len(set(zip(y.tolist(), patients, strict=True))) == classes
     table.loc[alone | ~np.array(whole, dtype=bool), list(over_classes)] = np.nan
     return {
         name: Interval(float(value), *_quantiles(table[name].to_numpy(), tails))

@@ -19,7 +19,7 @@ from calcigraph.explain import node_saliency
 from calcigraph.familiar import Ranges, statistics, unlike
 from calcigraph.lexicon import DISTRIBUTIONS, Distribution
 from calcigraph.models import Networks, predict_logits, predict_probabilities
-from calcigraph.prevalence import expect
+from calcigraph.prevalence import expect, shares_of
 from calcigraph.records import Mammogram, Prediction
 
 MAX_TRAINED_PITCH_MM = 0.205
@@ -119,14 +119,12 @@ class Pipeline:
         return predict_logits(self.networks.distribution, [encoding.graph], device=self.device)[0]
 
     def _ask(self, encoding: Encoding) -> dict[Distribution, float]:
-        (probabilities,) = predict_probabilities(
+        given = predict_probabilities(
             self.networks.distribution, [encoding.graph], temperature=self.temperature, device=self.device
         )
-        return expect(
-            dict(zip(DISTRIBUTIONS, probabilities.tolist(), strict=True)),
-            prevalence=self.config.prevalence,
-            weight=self.config.prevalence_weight,
-        )
+        shares, weight = shares_of(self.config.prevalence), self.config.prevalence_weight
+        (probabilities,) = expect(given.astype(np.float64), shares, weight)
+        return dict(zip(DISTRIBUTIONS, probabilities.tolist(), strict=True))
 
     def _explain(self, encoding: Encoding, named: Distribution | None) -> NDArray[np.float32]:
         if named is None:

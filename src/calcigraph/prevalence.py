@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -56,28 +54,20 @@ def shares_of(prevalence: str) -> NDArray[np.float64]:
 
 
 def expect(
-    probabilities: Mapping[Distribution, float], *, prevalence: str, weight: float
-) -> dict[Distribution, float]:
-    """Turn probabilities for equal shares into those where distributions are as frequent as `prevalence` says.
+    probabilities: NDArray[np.float64], shares: NDArray[np.float64], weight: float
+) -> NDArray[np.float64]:
+    """Turn probabilities for equal shares into those where the distributions are as frequent as `shares` says.
 
     p'_c ∝ p_c · share_c^weight (Bayes' rule at weight 1; Saerens et al., Neural Computation 2002).
 
     Args:
-        probabilities: of the five distributions, adding up to 1.
-        prevalence: as `shares_of` takes it.
-        weight: 0 (equal shares) to 1 (those shares); between, a compromise for a population that is not known.
+        probabilities: (n, 5), rows adding up to 1; rows of NaN stay.
+        shares: (5,), above 0 (`shares_of`).
+        weight: 0 (equal shares) to 1 (those shares); between, a compromise for a population that is not known. The
+            negative weight undoes it.
 
-    >>> equal = dict.fromkeys(Distribution, 0.2)
-    >>> round(expect(equal, prevalence="cbis-ddsm", weight=1.0)[Distribution.GROUPED], 3)
+    >>> expect(np.full((1, 5), 0.2), shares_of("cbis-ddsm"), 1.0).round(3)[0, 2].item()
     0.672
     """
-    p = np.array([[probabilities[name] for name in DISTRIBUTIONS]])
-    return dict(zip(DISTRIBUTIONS, expect_shares(p, shares_of(prevalence), weight)[0].tolist(), strict=True))
-
-
-def expect_shares(
-    probabilities: NDArray[np.float64], shares: NDArray[np.float64], weight: float
-) -> NDArray[np.float64]:
-    """Do the same to many answers (n, 5), with any shares (5,); rows of NaN stay. The negative weight undoes it."""
     shifted = probabilities * shares**weight
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))

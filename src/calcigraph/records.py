@@ -78,6 +78,12 @@ class Mammogram:
         rows, cols = self.pixels.shape
         return rows, cols
 
+    @property
+    def extent_mm(self) -> tuple[float, float]:
+        """Height and width in mm."""
+        rows, cols = self.shape
+        return rows * self.spacing_mm[0], cols * self.spacing_mm[1]
+
 
 @dataclass(frozen=True)
 class Look:

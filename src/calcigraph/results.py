@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from calcigraph.figures import overlay
-from calcigraph.io import write_table, write_text
+from calcigraph.io.tables import write_json, write_table
 from calcigraph.lexicon import DISTRIBUTIONS, RESEARCH_USE, Distribution
 from calcigraph.records import CALCIFICATION_COLUMNS, CANDIDATE_COLUMNS, Mammogram, Prediction
 
@@ -153,7 +153,7 @@ def write_overlay(folder: Path, mammogram: Mammogram, prediction: Prediction) ->
 def write_record(folder: Path, result: ImageResult) -> None:
     """Write `prediction.json`. It comes last and in one step: where it stands, the folder is complete."""
     record = {"notice": RESEARCH_USE, **asdict(result)}
-    write_text(folder / RECORD, to_json(record))
+    write_json(folder / RECORD, record)
 
 
 def read_record(folder: Path, *, write_candidates: bool) -> ImageResult | None:
@@ -205,21 +205,6 @@ def discard(folder: Path) -> None:
         return
     for name in (RECORD, CALCIFICATIONS, EDGES, CANDIDATES, OVERLAY):
         (folder / name).unlink(missing_ok=True)
-
-
-def to_json(value: object) -> str:
-    """Write JSON that every reader accepts: NaN becomes null."""
-    return json.dumps(_without_nan(value), indent=2, allow_nan=False) + "\n"
-
-
-def _without_nan(value: object) -> object:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(key): _without_nan(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_without_nan(item) for item in value]
-    return value
 
 
 def printable(text: str) -> str:

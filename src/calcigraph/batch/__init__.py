@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from calcigraph.batch.job import Predictor
-from calcigraph.batch.run import OF_OTHERS, predict_batch, prepare_folder
+from calcigraph.batch.run import OF_OTHERS, predict_batch
 from calcigraph.batch.summary import ALL_DONE, NOTHING_PROCESSED, SOME_FAILED, BatchResult
 
 __all__ = [
@@ -12,7 +11,5 @@ __all__ = [
     "OF_OTHERS",
     "SOME_FAILED",
     "BatchResult",
-    "Predictor",
     "predict_batch",
-    "prepare_folder",
 ]

@@ -5,13 +5,12 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING
 
-from calcigraph.config import Config
 from calcigraph.errors import BadConfig, CalcigraphError, UnreadableImage
 from calcigraph.io import Source
 from calcigraph.provenance import StageClock, code_digest, file_stamp, fingerprint, versions
-from calcigraph.records import Mammogram, Prediction, no_probabilities
+from calcigraph.records import no_probabilities
 from calcigraph.report import REPORT
 from calcigraph.results import (
     PREDICTIONS,
@@ -26,23 +25,11 @@ from calcigraph.results import (
     write_tables,
 )
 
+if TYPE_CHECKING:  # torch takes seconds, and whoever gives a pipeline has it
+    from calcigraph.pipeline import Pipeline
+
 RESERVED = frozenset({PREDICTIONS, RUN, REPORT})
 """Names in the output folder that no image's folder can have."""
-
-
-class Predictor(Protocol):
-    """What a batch asks of a pipeline, such as `calcigraph.pipeline.Pipeline`."""
-
-    @property
-    def model_name(self) -> str:
-        """Name of the model."""
-
-    @property
-    def config(self) -> Config:
-        """Its settings."""
-
-    def predict(self, mammogram: Mammogram) -> Prediction:
-        """Return the answer for one mammogram."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +44,7 @@ class Job:
         model_digest: changes with the model's weights.
     """
 
-    pipeline: Predictor
+    pipeline: Pipeline
     out: Path
     spacing_mm: float | None
     write_candidates: bool

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from calcigraph.batch.job import Job, Predictor
+from calcigraph.batch.job import Job
 from calcigraph.batch.summary import BatchResult, append_prediction, write_predictions, write_summary
-from calcigraph.errors import BadConfig
-from calcigraph.io import Source, with_unique_ids, write_text
+from calcigraph.io import Source, prepare_folder, with_unique_ids
 from calcigraph.results import ImageResult, printable, read_record
+
+if TYPE_CHECKING:
+    from calcigraph.pipeline import Pipeline
 
 OF_OTHERS = ("metrics.json", "splits.json")
 """What evaluations, trainings and studies leave: their predictions and records are not written over."""
@@ -20,7 +23,7 @@ OF_OTHERS = ("metrics.json", "splits.json")
 
 def predict_batch(
     sources: Sequence[Source],
-    pipeline: Predictor,
+    pipeline: Pipeline,
     *,
     out: Path,
     spacing_mm: float | None = None,
@@ -80,39 +83,3 @@ def _is_free(out: Path, source: Source, image_id: str) -> bool:
     """Tell whether an image's folder holds no result of another file, of the same name in another folder."""
     record = read_record(out / image_id, write_candidates=False)
     return record is None or os.path.realpath(record.path) == os.path.realpath(printable(source.label))
-
-
-def prepare_folder(out: Path, *, refused: Collection[str] = ()) -> None:
-    """Make the output folder and try to write in it, before anything is computed.
-
-    Args:
-        out: the folder.
-        refused: names of files that show that another command's results are there.
-
-    Raises:
-        BadConfig: it is a file, a data set or the results of another command, or nothing can be written there.
-    """
-    others = [name for name in refused if (out / name).exists()]
-    if others:
-        raise BadConfig(
-            f"{out}, which holds the results of another command ({others[0]})",
-            allowed="a folder that is new or of the same command",
-            do="choose another with --out",
-        )
-    if (out / "manifest.csv").exists():
-        raise BadConfig(
-            f"{out}, which is a data set, as the folder for results",
-            allowed="a folder of its own",
-            do="choose another with --out",
-        )
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        write_text(out / ".writable", "")
-        (out / ".writable").unlink()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise BadConfig(
-            f"{out} as the folder for results ({reason})",
-            allowed="a folder that is new or can be written",
-            do="choose another with --out",
-        ) from None

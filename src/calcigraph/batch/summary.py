@@ -9,12 +9,11 @@ from datetime import datetime
 from pathlib import Path
 
 from calcigraph.batch.job import Job
-from calcigraph.io import write_text
-from calcigraph.io.tables import CsvText
+from calcigraph.io.tables import CsvText, write_json, write_text
 from calcigraph.lexicon import RESEARCH_USE
 from calcigraph.provenance import peak_rss_mb, versions
 from calcigraph.report import REPORT, RunFacts, write_report
-from calcigraph.results import PREDICTION_COLUMNS, PREDICTIONS, RECORD, RUN, ImageResult, to_json
+from calcigraph.results import PREDICTION_COLUMNS, PREDICTIONS, RECORD, RUN, ImageResult
 
 ALL_DONE, SOME_FAILED, NOTHING_PROCESSED = 0, 3, 4
 
@@ -112,7 +111,7 @@ def write_summary(job: Job, batch: BatchResult, *, started: datetime, model_seco
         "images": [_image(result, batch) for result in batch.results],
         "not_reached": batch.not_reached,
     }
-    write_text(batch.out / RUN, to_json(run))
+    write_json(batch.out / RUN, run)
     facts = RunFacts(
         model=job.pipeline.model_name,
         versions=versions(),

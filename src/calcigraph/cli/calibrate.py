@@ -48,9 +48,8 @@ def calibrate(
     """
     check_device(device)
     check_workers(workers)
-    from calcigraph.batch import prepare_folder
     from calcigraph.calibrate import calibrate_model, calibrating_cases
-    from calcigraph.io import read_dataset
+    from calcigraph.io import prepare_folder, read_dataset
 
     data = read_dataset(dataset)
     prepare_folder(out)
@@ -69,7 +68,7 @@ def calibrate(
     for image_id, why in done.failures.items():
         print(f"{image_id}: failed: {why}")
     print(f"{count(done.after.n, 'image')} with a calcification; on {done.empty} more none was found")
-    print(f"temperature {done.interval} (95 %, by drawing patients with replacement)")
+    print(f"temperature {done.temperature} (95 %, by drawing patients with replacement)")
     print(
         f"expected calibration error {done.before.ece:.3f} before, {done.after.ece:.3f} after (on the images that "
         "chose it, with their class shares; `calcigraph evaluate` on others says more)"

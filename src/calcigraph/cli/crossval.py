@@ -82,9 +82,8 @@ def crossval(
     Models can be added by a later call with the same options; what others have answered stays.
     """
     check_device(device)
-    from calcigraph.batch import prepare_folder
     from calcigraph.crossval import CONTESTANTS, IMAGE_TRAINING, StudyOptions, line_up, run_study
-    from calcigraph.io import read_dataset
+    from calcigraph.io import prepare_folder, read_dataset
     from calcigraph.training import Workers
 
     names = line_up(CONTESTANTS if models == ALL else (n.strip() for n in models.split(",") if n.strip()))

@@ -51,9 +51,8 @@ def evaluate(
     """
     check_device(device)
     check_workers(workers)
-    from calcigraph.batch import prepare_folder
     from calcigraph.evaluate import evaluate_model, scored_cases
-    from calcigraph.io import read_dataset
+    from calcigraph.io import prepare_folder, read_dataset
     from calcigraph.pipeline import Pipeline
     from calcigraph.results import RUN
     from calcigraph.seed import require_seed

@@ -49,8 +49,8 @@ def predict(
     Writes predictions.csv, a folder per image (tables, overlay), run.json and report.html. Exit codes: 0 all
     done, 2 wrong usage, 3 some inputs failed (they are listed), 4 nothing processed.
     """
-    from calcigraph.batch import OF_OTHERS, predict_batch, prepare_folder
-    from calcigraph.io import find_inputs
+    from calcigraph.batch import OF_OTHERS, predict_batch
+    from calcigraph.io import find_inputs, prepare_folder
     from calcigraph.io.spacing import check_given
     from calcigraph.provenance import weights_digest
     from calcigraph.results import is_own_output

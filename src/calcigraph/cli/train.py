@@ -50,11 +50,10 @@ def train(
             allowed="one of the two",
             do="write `preset = ...` into the file",
         )
-    from calcigraph.batch import prepare_folder
     from calcigraph.checkpoint import find_model
     from calcigraph.config import load_preset
     from calcigraph.config_toml import read_config
-    from calcigraph.io import read_dataset
+    from calcigraph.io import prepare_folder, read_dataset
     from calcigraph.training import KeptDetector, train_model
 
     settings = read_config(config) if config is not None else load_preset(preset or "default")

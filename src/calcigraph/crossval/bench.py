@@ -18,8 +18,8 @@ from calcigraph.errors import BadModel
 from calcigraph.io import Case, Dataset, labels_of
 from calcigraph.io.tables import read_table, write_table
 from calcigraph.lexicon import DISTRIBUTIONS
-from calcigraph.metrics import class_shares, fill_unknown, is_known
-from calcigraph.prevalence import expect_shares
+from calcigraph.metrics import EQUAL, class_shares, fill_unknown, is_known
+from calcigraph.prevalence import expect, shares_of
 from calcigraph.provenance import fingerprint
 from calcigraph.training import EpochReport, Reporter, Workers
 
@@ -119,7 +119,7 @@ class Bench:
 
     def expect(self, probabilities: Float, weight: float) -> Float:
         """Move answers (n, 5) for equal shares towards those of the training data, so far (`shift`); NaN stays."""
-        return expect_shares(probabilities, self.shares(), weight)
+        return expect(probabilities, self.shares(), weight)
 
     def write_answers(self, model: str, probabilities: Float) -> None:
         """Write the answers (n, 5) to the test cases; rows of NaN are images without an answer.
@@ -148,7 +148,8 @@ def shift(config: Config, *, balanced: bool) -> float:
 
     As far as `predict` moves its own by these settings; not at all where training did not weigh classes equally.
     """
-    return config.prevalence_weight if balanced and config.prevalence != "equal" else 0.0
+    is_equal = np.allclose(shares_of(config.prevalence), EQUAL)
+    return config.prevalence_weight if balanced and not is_equal else 0.0
 
 
 def read_left(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:

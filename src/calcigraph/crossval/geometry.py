@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.sparse.csgraph import minimum_spanning_tree
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 from scipy.spatial import ConvexHull, QhullError, cKDTree
 from scipy.spatial.distance import pdist, squareform
 
@@ -61,7 +62,7 @@ def measure(encoding: Encoding) -> dict[str, float]:
     if len(points_mm) == 0:
         return everything
     groups, main = largest_group(points_mm)
-    shape, main_shape = outline(points_mm, frame), outline(points_mm[main], frame)
+    shape, main_shape = form_of(points_mm, frame), form_of(points_mm[main], frame)
     return (
         everything
         | shape
@@ -78,15 +79,13 @@ def measure(encoding: Encoding) -> dict[str, float]:
 
 def largest_group(points_mm: Float) -> tuple[int, NDArray[np.bool_]]:
     """Count the groups of points linked at `LINK_MM`, and mark (n,) the members of the largest."""
-    group = np.arange(len(points_mm))
-    for a, b in sorted(cKDTree(points_mm).query_pairs(LINK_MM)):
-        if group[a] != group[b]:
-            group[group == group[b]] = group[a]
-    names, counts = np.unique(group, return_counts=True)
-    return len(names), group == names[counts.argmax()]
+    pairs = cKDTree(points_mm).query_pairs(LINK_MM, output_type="ndarray")
+    links = coo_array((np.ones(len(pairs)), tuple(pairs.T)), shape=(len(points_mm), len(points_mm)))
+    groups, group = connected_components(links, directed=False)
+    return int(groups), group == np.bincount(group).argmax()
 
 
-def outline(points_mm: Float, frame: Frame) -> dict[str, float]:
+def form_of(points_mm: Float, frame: Frame) -> dict[str, float]:
     """Measure the form of points (n, 2) mm, n of 1 or more: sides, hull, and how it aims at the nipple."""
     offset = points_mm - points_mm.mean(axis=0)
     axes = np.linalg.eigh(offset.T @ offset)[1]

@@ -25,11 +25,9 @@ from calcigraph.figures import (
     roc_curves,
     write_figure,
 )
-from calcigraph.io.tables import write_table, write_text
+from calcigraph.io.tables import write_json, write_table, write_text
 from calcigraph.lexicon import DISTRIBUTIONS, RESEARCH_USE
-from calcigraph.metrics import NONE
-from calcigraph.metrics import confusion_matrix as count_confusions
-from calcigraph.results import to_json
+from calcigraph.metrics import NONE, count_confusions
 
 METRICS_FILE = "metrics.json"
 CARD_FILE = "MODEL_CARD.md"
@@ -120,7 +118,7 @@ def write_results(
         partial=dict(partial),
         figures=(),
     )
-    write_text(run / METRICS_FILE, to_json(_numbers(study, benches)))
+    write_json(run / METRICS_FILE, _numbers(study, benches))
     write_text(run / CARD_FILE, _card(study, benches))
     return replace(study, figures=_draw(benches, answers, study))
 
@@ -152,7 +150,6 @@ def _draw(benches: Sequence[Bench], answers: Mapping[str, pd.DataFrame], study: 
     """Draw what there is to draw, in place of what an earlier call drew; returns the files' names."""
     folder = benches[0].run / "figures"
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True, exist_ok=True)
     drawn = {}
     for model, table in answers.items():
         y, p = labels(table), probabilities(table)

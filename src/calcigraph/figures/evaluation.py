@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from calcigraph.lexicon import RESEARCH_USE
 
@@ -57,13 +57,15 @@ def roc_curves(truth: ArrayLike, probabilities: ArrayLike, labels: Sequence[str]
         probabilities: (n, classes).
         labels: the classes' names; a class without both positives and negatives has no curve.
     """
+    from sklearn.metrics import roc_curve  # takes a second, and `predict` draws none
+
     classes, scores = np.asarray(truth), np.asarray(probabilities, dtype=np.float64)
     figure, axes = blank()
     for index, label in enumerate(labels):
         positive = classes == index
         if positive.all() or not positive.any():
             continue
-        false_rate, true_rate = _roc(positive, scores[:, index])
+        false_rate, true_rate, _ = roc_curve(positive, scores[:, index], drop_intermediate=False)
         area = float(np.trapezoid(true_rate, false_rate))
         colour = COLOURS[index % len(COLOURS)]
         axes.plot(
@@ -75,18 +77,6 @@ def roc_curves(truth: ArrayLike, probabilities: ArrayLike, labels: Sequence[str]
     )
     axes.legend(loc="lower right", fontsize=8)
     return figure
-
-
-def _roc(
-    positive: NDArray[np.bool_], scores: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return false and true positive rates at each distinct score, highest first, from (0, 0) to (1, 1)."""
-    order = np.argsort(-scores, kind="stable")
-    last_of_ties = np.append(np.diff(scores[order]) != 0, True)
-    true_count = np.cumsum(positive[order])[last_of_ties]
-    false_count = np.cumsum(~positive[order])[last_of_ties]
-    rates = [np.concatenate([[0.0], count / count[-1]]) for count in (false_count, true_count)]
-    return rates[0], rates[1]
 
 
 def reliability(truth: ArrayLike, probabilities: ArrayLike, *, bins: int = 10) -> Figure:

@@ -17,7 +17,9 @@ def write_figure(path: Path, figure: Figure) -> None:
     """Write what was drawn, by the name's ending: `.jpg` for mammograms, `.png` of 256 colours for lines and areas.
 
     A palette takes a third of the bytes of a plain PNG; on mammograms it would blot out small calcifications.
+    Makes the folder.
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")

@@ -7,7 +7,7 @@ J Pathol 2004); compressed breasts are 20 to 80 mm thick (Helvie et al., Radiolo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,7 +84,7 @@ def grow_breast(rng: np.random.Generator) -> Anatomy:
         lobes=(),
     )
     lobes = tuple(_grow_lobe(bare, angle, rng) for angle in _lobe_angles(rng))
-    return Anatomy(**{**vars(bare), "lobes": lobes})
+    return replace(bare, lobes=lobes)
 
 
 def _lobe_angles(rng: np.random.Generator) -> NDArray[np.float64]:

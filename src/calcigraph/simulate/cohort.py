@@ -16,6 +16,7 @@ import pandas as pd
 
 from calcigraph.errors import BadConfig, BadManifest
 from calcigraph.io.manifest import Case, write_manifest
+from calcigraph.io.output import refuse_others
 from calcigraph.io.tables import whole_file, write_table, write_text
 from calcigraph.io.truth import OUTLINE_COLUMNS, outline_path, truth_path, write_truth
 from calcigraph.lexicon import View
@@ -33,6 +34,9 @@ from calcigraph.simulate.render import SimulatedView, expose_view, finish_view
 from calcigraph.simulate.visible import draw_visible
 
 FORMATS = ("dicom", "png")
+
+PARTS = ("images", "truth", "outlines")
+"""Folders of a cohort."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +138,11 @@ def write_cohort(
         source: of the data set, beside command and seed.
         workers: processes; one per core unless given.
         report: called with cases done and cases in all.
+
+    Raises:
+        BadManifest: `folder` holds another cohort, or cannot be written.
+        BadConfig: it holds no cohort, but a data set or parts of one.
+        LostProcess: a process ended before its work was done.
     """
     _claim(folder, plan, options)
     missing = [case for case in plan if not _is_whole(folder, case, options)]
@@ -157,11 +166,13 @@ def _claim(folder: Path, plan: Plan, options: CohortOptions) -> None:
     version = metadata.version("calcigraph")
     claim = json.dumps({**asdict(options), "plan_sha256": digest, "calcigraph": version}, indent=2) + "\n"
     note = folder / "simulation.json"
+    if not note.exists():
+        refuse_others(folder, ("dataset.json", "manifest.csv", *PARTS), what="holds something else")
     try:
-        for part in ("images", "truth", "outlines"):
-            (folder / part).mkdir(parents=True, exist_ok=True)
         if not note.exists():
             write_text(note, claim)
+        for part in PARTS:
+            (folder / part).mkdir(parents=True, exist_ok=True)
         held = note.read_text(encoding="utf-8")
     except OSError as error:
         raise BadManifest(

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
+from calcigraph.apart import first_apart
 from calcigraph.lexicon import View
 from calcigraph.records import Breast, Points
 from calcigraph.simulate.anatomy import Anatomy
 from calcigraph.simulate.calcification import Calcification, Kind
+from calcigraph.simulate.draw import log_uniform
 from calcigraph.simulate.projection import Projection, project_breast
 
 
@@ -30,7 +31,7 @@ class Range:
 
     def draw(self, rng: np.random.Generator) -> float:
         """Draw the value of one image."""
-        return float(np.exp(rng.uniform(np.log(self.low), np.log(self.high))))
+        return log_uniform(rng, self.low, self.high)
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def mark_view(
     pos_mm = np.concatenate([true_mm, false_mm])
     is_lesion = np.array([c.kind is Kind.LESION for c in kept] + [False] * len(false_mm), dtype=np.bool_)
     order = np.argsort(-marks[:, 0], kind="stable")
-    order = order[_apart(pos_mm[order], traits.separation_mm) & _on_image(pos_mm[order], projection)]
+    order = order[first_apart(pos_mm[order], traits.separation_mm) & _on_image(pos_mm[order], projection)]
     return MarkedView(
         pos_mm[order], marks[order], is_lesion[order], _breast(projection, rng), projection.extent_mm
     )
@@ -180,15 +181,6 @@ def _false_numbers(count: int, rng: np.random.Generator) -> Points:
     measured = np.clip(rng.lognormal(np.log(0.25), 0.4, count), 0.1, 1.4)
     contrast = 3 + rng.exponential(3.0, count)
     return np.column_stack([probability, measured, contrast])
-
-
-def _apart(pos_mm: Points, separation_mm: float) -> NDArray[np.bool_]:
-    """Whether each of (n, 2) marks, likeliest first, has no likelier one beside it."""
-    alive = np.ones(len(pos_mm), dtype=np.bool_)
-    if len(pos_mm):
-        for one, other in sorted(cKDTree(pos_mm).query_pairs(separation_mm)):
-            alive[other] &= not alive[one]
-    return alive
 
 
 def _on_image(pos_mm: Points, projection: Projection) -> NDArray[np.bool_]:

@@ -29,7 +29,7 @@ def read_outlines(path: Path) -> tuple[Outline, ...]:
     """
     try:
         listed = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, ValueError):
+    except (OSError, ValueError, RecursionError):
         raise BadManifest(f"no JSON at {path}", allowed="a JSON file of outlines", do="check it") from None
     if not isinstance(listed, list) or not listed:
         raise BadManifest(

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from calcigraph.config import Config
 from calcigraph.detect import detect_candidates
 from calcigraph.detect.matching import Label, label_candidates, on_lesion
-from calcigraph.encode import extent_mm
 from calcigraph.errors import BadManifest
 from calcigraph.io import Case, Dataset
 from calcigraph.io.tables import whole_file
@@ -121,7 +120,7 @@ def _detect(mammogram: Mammogram, truth: pd.DataFrame | None, config: Config, pa
             patches=candidates.patches.astype(np.float16),
             labels=labels,
             member=on_lesion(candidates.table, truth, spacing_mm=mammogram.spacing_mm),
-            extent_mm=extent_mm(mammogram),
+            extent_mm=mammogram.extent_mm,
             nipple_mm=breast.nipple_mm,
             depth_axis=breast.depth_axis,
             area_cm2=breast.area_cm2,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +20,7 @@ from calcigraph.evidence import Evidence
 from calcigraph.familiar import Ranges, ranges_of, statistics
 from calcigraph.graph import CalcificationGraph
 from calcigraph.io import Case, Dataset, labels_of
-from calcigraph.io.tables import write_text
+from calcigraph.io.tables import write_json
 from calcigraph.lexicon import DISTRIBUTIONS
 from calcigraph.metrics import constant_answer, scores
 from calcigraph.models import DistributionNet, Networks, build_networks, predict_logits
@@ -123,7 +122,7 @@ def train_model(
     key = run_key(dataset, config, *(networks for networks in (kept, start) if networks is not None))
     with claim_folder(run, dataset, key, settings=to_toml(config)):
         started = time.perf_counter()
-        write_text(run / "splits.json", json.dumps({"validation": sorted(held_out)}, indent=2) + "\n")
+        write_json(run / "splits.json", {"validation": sorted(held_out)})
         shown = replace(dataset, cases=tuple(cases))
         candidates = candidates or run / "candidates"
         detect_dataset(shown, config, candidates, report=lambda *n: reporter.stage("detect", *n))
@@ -154,13 +153,13 @@ def train_model(
 
 
 def keep_detector(config: Config, of: Config) -> Config:
-    """Return `config` with everything up to the nodes as the detector was trained with."""
+    """Return `config` with everything up to the nodes as the detector was trained with; when to name stays its own."""
     return replace(
         config,
         breast=of.breast,
         candidates=of.candidates,
         patch=of.patch,
-        confirm=of.confirm,
+        confirm=replace(of.confirm, at_least=config.confirm.at_least),
         network=replace(config.network, visual_dim=of.network.visual_dim),
     )
 

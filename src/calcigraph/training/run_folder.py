@@ -18,12 +18,25 @@ from calcigraph.config import Config
 from calcigraph.config_toml import to_toml
 from calcigraph.errors import BadModel
 from calcigraph.io import Case, Dataset
-from calcigraph.io.tables import write_text
+from calcigraph.io.output import refuse_others
+from calcigraph.io.tables import write_json, write_text
 from calcigraph.io.truth import truth_path
 from calcigraph.models import Networks
 from calcigraph.provenance import file_digest, fingerprint, versions
 
 RUN_FILE = "run.json"
+OWN = (
+    CONFIG_FILE,
+    "splits.json",
+    "predictions.csv",
+    "metrics.json",
+    "MODEL_CARD.md",
+    "report.html",
+    "figures",
+    "model",
+)
+"""What a training or a study writes, and would write over; what else it writes has names of its own."""
+
 LOCK_FILE = ".lock"
 """Held by the process at work in a run folder; the system lets go of it whatever ends the process."""
 
@@ -44,16 +57,18 @@ def claim_folder(
     Raises:
         BadModel: the folder holds a run on other data, with other settings or another version, or another process
             is at work in it.
+        BadConfig: it holds no run, but files that a run would write over.
     """
     with _alone(run):
         held = read_record(run)
+        if not held:
+            refuse_others(run, OWN, what="holds a file that is of no run")
         if held and held.get("key") != key:
             raise BadModel(
                 f"{run} with a run on other data, settings or weights, or of another version",
                 allowed="a new folder, or what it was made with",
                 do="choose another --out",
             )
-        write_text(run / CONFIG_FILE, settings)
         started, before = time.perf_counter(), float(held.get("seconds", 0.0))
         record = {
             "key": key,
@@ -62,7 +77,8 @@ def claim_folder(
             "versions": versions(),
         }
         try:
-            _write(run, record, before)
+            _write(run, record, before)  # first: it says that the others are of this run
+            write_text(run / CONFIG_FILE, settings)
             yield
         finally:
             _write(run, record, before + time.perf_counter() - started)
@@ -126,7 +142,7 @@ def case_stamp(dataset: Dataset, case: Case) -> list[str]:
 
 
 def _write(run: Path, record: Mapping[str, object], seconds: float) -> None:
-    write_text(run / RUN_FILE, json.dumps({**record, "seconds": round(seconds, 1)}, indent=2) + "\n")
+    write_json(run / RUN_FILE, {**record, "seconds": round(seconds, 1)})
 
 
 def read_record(run: Path) -> dict[str, Any]:
