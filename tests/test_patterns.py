@@ -7,9 +7,10 @@ import pytest
 from scipy.spatial import ConvexHull, cKDTree
 from scipy.spatial.distance import pdist
 
+from calcigraph.io.truth import Kind
 from calcigraph.lexicon import DISTRIBUTIONS, Distribution, View
 from calcigraph.simulate.anatomy import grow_breast
-from calcigraph.simulate.calcification import Kind, draw_diameters, make_vascular
+from calcigraph.simulate.calcification import draw_diameters, make_vascular
 from calcigraph.simulate.extent import OUTLINE_MARGIN_MM, OUTLINES, rectangle
 from calcigraph.simulate.look_alikes import place_look_alikes
 from calcigraph.simulate.patterns import place_lesion

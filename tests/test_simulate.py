@@ -7,11 +7,12 @@ import pytest
 from scipy import ndimage
 
 from calcigraph.errors import BadConfig
+from calcigraph.io.truth import Kind
 from calcigraph.lexicon import DISTRIBUTIONS, Laterality, View
 from calcigraph.simulate import CohortOptions, PlannedCase, plan_balanced, plan_twin, simulate_case
 from calcigraph.simulate.acquire import Acquisition, draw_acquisition
 from calcigraph.simulate.anatomy import grow_breast
-from calcigraph.simulate.calcification import Calcification, Kind
+from calcigraph.simulate.calcification import Calcification
 from calcigraph.simulate.patterns import place_lesion
 from calcigraph.simulate.plan import TWIN_IMAGES
 from calcigraph.simulate.projection import project_breast

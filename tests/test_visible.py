@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from calcigraph.io.truth import VISIBLE_SNR
+from calcigraph.io.truth import VISIBLE_SNR, Kind
 from calcigraph.lexicon import Distribution, Laterality, View
 from calcigraph.simulate import CohortOptions, PlannedCase, simulate_case
-from calcigraph.simulate.calcification import Calcification, Kind
+from calcigraph.simulate.calcification import Calcification
 from calcigraph.simulate.plan import Outline
 from calcigraph.simulate.visible import DENSEST_PER_MM, draw_visible, make_visible
 

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from calcigraph.io.truth import VISIBLE_SNR
+from calcigraph.io.truth import VISIBLE_SNR, Kind
 
 REACH_MM = 0.2
 """A candidate is true within this distance of a calcification, or within its radius if that is larger."""
@@ -19,13 +19,10 @@ LEARNT_SNR = 3.0
 that it knows the faintest that are seen. It is scored on those from `VISIBLE_SNR` on; the others are neither asked
 for nor false."""
 
-LESION = "lesion"
-"""The kind of those that make the distribution."""
-
-TARGET_KINDS = (LESION, "scattered")
+TARGET_KINDS = (Kind.LESION, Kind.SCATTERED)
 """Where the truth states a kind, these are microcalcifications and the others are look-alikes."""
 
-DOUBTFUL_KINDS = ("coarse",)
+DOUBTFUL_KINDS = (Kind.COARSE,)
 """Look-alikes that are calcifications for all that: to mark them is neither right nor wrong."""
 
 
@@ -53,7 +50,7 @@ def on_lesion(
     known = targets(truth)
     near, nearest = lying_on(table, known, spacing_mm=spacing_mm)
     belongs = np.zeros(len(table), dtype=np.float32)
-    belongs[near] = (known["kind"] == LESION).to_numpy()[nearest]
+    belongs[near] = (known["kind"] == Kind.LESION).to_numpy()[nearest]
     return belongs
 
 

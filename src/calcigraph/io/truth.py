@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,19 @@ TRUTH_COLUMNS = (*OUTLINE_COLUMNS, "diameter_mm")
 
 VISIBLE_SNR = 5.0
 """Where a truth states a signal-to-noise ratio, `snr`, calcifications from this on can be seen (Rose's criterion)."""
+
+
+class Kind(StrEnum):
+    """What a small bright thing is, where a truth states it (`kind`), as those of simulated mammograms do."""
+
+    LESION = "lesion"
+    """Part of the distribution that the label names."""
+    SCATTERED = "scattered"
+    """A lone punctate calcification elsewhere: true, but not part of the distribution."""
+    COARSE = "coarse"
+    """A large round benign calcification, often with a lucent centre: a look-alike."""
+    VASCULAR = "vascular"
+    """A dash of calcified vessel wall: a look-alike."""
 
 
 def truth_path(folder: Path, image_id: str) -> Path:

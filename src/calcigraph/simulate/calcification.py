@@ -3,24 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 
+from calcigraph.io.truth import Kind
 from calcigraph.records import Points
-
-
-class Kind(StrEnum):
-    """What a small bright thing on a simulated mammogram is."""
-
-    LESION = "lesion"
-    """Part of the distribution that the label names."""
-    SCATTERED = "scattered"
-    """A lone punctate calcification elsewhere: true, but not part of the distribution."""
-    COARSE = "coarse"
-    """A large round benign calcification, often with a lucent centre: a look-alike."""
-    VASCULAR = "vascular"
-    """A dash of calcified vessel wall: a look-alike."""
 
 
 @dataclass(frozen=True)

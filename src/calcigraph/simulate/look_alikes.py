@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from calcigraph.io.truth import Kind
 from calcigraph.records import Points
 from calcigraph.simulate.anatomy import Anatomy
 from calcigraph.simulate.calcification import (
     Calcification,
-    Kind,
     draw_diameters,
     make_calcification,
     make_coarse,

@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcigraph.apart import first_apart
+from calcigraph.io.truth import Kind
 from calcigraph.lexicon import View
 from calcigraph.records import Breast, Points
 from calcigraph.simulate.anatomy import Anatomy
-from calcigraph.simulate.calcification import Calcification, Kind
+from calcigraph.simulate.calcification import Calcification
 from calcigraph.simulate.draw import log_uniform
 from calcigraph.simulate.projection import Projection, project_breast
 

@@ -12,10 +12,11 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from calcigraph.io.truth import Kind
 from calcigraph.lexicon import Distribution
 from calcigraph.records import Points
 from calcigraph.simulate.anatomy import Anatomy
-from calcigraph.simulate.calcification import Calcification, Kind, draw_diameters, make_calcification
+from calcigraph.simulate.calcification import Calcification, draw_diameters, make_calcification
 from calcigraph.simulate.draw import log_uniform
 from calcigraph.simulate.extent import MARGINS_MM, Extent, draw_count, draw_extent, stretch
 

@@ -9,12 +9,12 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from calcigraph.io.truth import TRUTH_COLUMNS
+from calcigraph.io.truth import TRUTH_COLUMNS, Kind
 from calcigraph.lexicon import Laterality, View
 from calcigraph.records import FloatImage, Mask, Points
 from calcigraph.simulate.acquire import Acquisition, expose, process
 from calcigraph.simulate.anatomy import Anatomy
-from calcigraph.simulate.calcification import Calcification, Kind
+from calcigraph.simulate.calcification import Calcification
 from calcigraph.simulate.projection import Projection, project_breast
 from calcigraph.simulate.shadow import Window, cast_shadow, observer_snr
 from calcigraph.simulate.tissue import attenuation_map, outline_mask

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from calcigraph.io.truth import VISIBLE_SNR
-from calcigraph.simulate.calcification import Calcification, Kind
+from calcigraph.io.truth import VISIBLE_SNR, Kind
+from calcigraph.simulate.calcification import Calcification
 
 NAMED_FROM = 5
 """So many calcifications BI-RADS asks of a group; a lesion of which fewer can be seen is drawn anew."""
