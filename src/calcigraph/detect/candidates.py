@@ -89,9 +89,7 @@ def find_candidates(
     response[~breast.mask] = 0
     _clear_border(response, round(BORDER_MM / working.pitch_mm))
     find = _peaks if config.rule == "peaks" else _components
-    centres, contrast = find(response, config.threshold)
-    strongest = np.argsort(-contrast, kind="stable")[: config.at_most]
-    centres, contrast = centres[strongest], contrast[strongest]
+    centres, contrast = find(response, config.threshold, config.at_most)
     if not len(centres):
         return empty_table(CANDIDATE_COLUMNS), centres
     original = working.to_original(centres)
@@ -110,10 +108,15 @@ def _clear_border(response: FloatImage, width_px: int) -> None:
             response[edge] = 0
 
 
-def _peaks(response: FloatImage, threshold: float) -> tuple[Points, NDArray[np.float64]]:
-    """Local maxima in 5×5 pixels, moved to the centroid of the 3×3 around them."""
+def _strongest(contrast: NDArray[np.floating], at_most: int) -> NDArray[np.int64]:
+    return np.argsort(-contrast, kind="stable")[:at_most]
+
+
+def _peaks(response: FloatImage, threshold: float, at_most: int) -> tuple[Points, NDArray[np.float64]]:
+    """The strongest local maxima in 5×5 pixels, moved to the centroid of the 3×3 around them."""
     highest = cv2.dilate(response, np.ones((5, 5), np.uint8))
     peaks = np.argwhere((response >= highest) & (response > threshold))
+    peaks = peaks[_strongest(response[tuple(peaks.T)], at_most)]
     padded = np.pad(response, 1)
     steps = np.arange(3)
     around = padded[peaks[:, 0, None, None] + steps[:, None], peaks[:, 1, None, None] + steps]
@@ -124,14 +127,15 @@ def _peaks(response: FloatImage, threshold: float) -> tuple[Points, NDArray[np.f
     return centres.astype(np.float64), around[:, 1, 1].astype(np.float64)
 
 
-def _components(response: FloatImage, threshold: float) -> tuple[Points, NDArray[np.float64]]:
-    """Centroids of the connected components above the threshold, with their greatest response."""
+def _components(response: FloatImage, threshold: float, at_most: int) -> tuple[Points, NDArray[np.float64]]:
+    """Centroids of the connected components above the threshold with the greatest responses, and these."""
     above = (response > threshold).astype(np.uint8)
     count, labels, _, centroids = cv2.connectedComponentsWithStats(above)
     contrast = np.zeros(count, dtype=np.float32)
     inside = above.astype(bool)
     np.maximum.at(contrast, labels[inside], response[inside])
-    return centroids[1:, ::-1].astype(np.float64), contrast[1:].astype(np.float64)
+    strongest = 1 + _strongest(contrast[1:], at_most)
+    return centroids[strongest, ::-1].astype(np.float64), contrast[strongest].astype(np.float64)
 
 
 def _diameters(tophat_image: FloatImage, centres_px: Points, *, reach_px: int = 8) -> NDArray[np.float64]:
