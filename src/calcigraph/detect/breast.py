@@ -22,6 +22,9 @@ SIDES: dict[str, tuple[float, float]] = {
 GRAPHICS_MM2 = 1.5
 """Least area of metal and graphics; microcalcifications are smaller."""
 
+RIM_PX = 4
+"""So far around a saturated area is looked whether it ends abruptly."""
+
 COMPRESSION = 0.5
 """Power to which grey values are raised before Otsu's threshold."""
 
@@ -208,14 +211,16 @@ def _black(pixels: FloatImage, mask: Mask, pitch_mm: float) -> Mask:
 def _graphics(working: WorkingImage, mask: Mask, config: BreastConfig) -> Mask:
     """Saturated areas at the tissue, larger than any microcalcification, widened by the margin kept from them."""
     pitch = working.pitch_mm
-    near = _box_around(mask, round(config.metal_margin_mm / pitch) + 1)
-    pixels = working.pixels[near]
-    found = np.zeros(mask.shape, dtype=bool)
+    margin_px = round(config.metal_margin_mm / pitch) + 1
+    near = _box_around(mask, margin_px)
+    found, bright = np.zeros(mask.shape, dtype=bool), np.zeros(mask.shape, dtype=bool)
     top = float(working.pixels.max())
-    bright = (pixels >= SATURATED * top).astype(np.uint8)
+    bright[near] = working.pixels[near] >= SATURATED * top
     if top <= 0 or np.count_nonzero(bright) * pitch**2 < GRAPHICS_MM2:
         return found
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(bright)
+    near = _box_around(bright, margin_px + RIM_PX)
+    pixels = working.pixels[near]
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(bright[near].astype(np.uint8))
     large = stats[:, cv2.CC_STAT_AREA] * pitch**2 >= GRAPHICS_MM2
     large[0] = False
     for label in np.flatnonzero(large):
@@ -228,12 +233,12 @@ def _graphics(working: WorkingImage, mask: Mask, config: BreastConfig) -> Mask:
 
 
 def _box_around(mask: Mask, margin_px: int) -> tuple[slice, slice]:
-    rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not rows.size:
+    left, top, cols, rows = cv2.boundingRect(mask.astype(np.uint8))
+    if not rows:
         return np.s_[0:0, 0:0]
     return (
-        slice(max(int(rows[0]) - margin_px, 0), int(rows[-1]) + margin_px + 1),
-        slice(max(int(cols[0]) - margin_px, 0), int(cols[-1]) + margin_px + 1),
+        slice(max(top - margin_px, 0), top + rows + margin_px),
+        slice(max(left - margin_px, 0), left + cols + margin_px),
     )
 
 
@@ -242,7 +247,9 @@ def _is_sharp(
 ) -> bool:
     """Whether a saturated area ends abruptly, as metal and graphics do; saturated gland fades out."""
     left, top, width, height, _ = (int(value) for value in box)
-    window = np.s_[max(top - 4, 0) : top + height + 4, max(left - 4, 0) : left + width + 4]
+    window = np.s_[
+        max(top - RIM_PX, 0) : top + height + RIM_PX, max(left - RIM_PX, 0) : left + width + RIM_PX
+    ]
     area = (labels[window] == label).astype(np.uint8)
     ring = cv2.dilate(area, disc(7)).astype(bool) & ~cv2.dilate(area, disc(5)).astype(bool)
     return bool(ring.any()) and float(np.median(pixels[window][ring])) < level
