@@ -1,4 +1,5 @@
 import dataclasses
+import re
 import shutil
 
 import pytest
@@ -103,6 +104,20 @@ def test_settings_of_another_model(folder):
     assert "unlike those of its settings" in message(folder)
     (folder / "config.toml").write_text(to_toml(default()))
     assert "unlike those of its settings" in message(folder)
+
+
+def test_settings_that_are_missing(folder):
+    text = (folder / "config.toml").read_text()
+    (folder / "config.toml").write_text("")
+    assert "no setting" in message(folder)
+    (folder / "config.toml").write_text(re.sub(r"(?m)^at_least = .*\n", "", text))
+    assert "no setting confirm.at_least" in message(folder)
+
+
+@pytest.mark.parametrize("name", [None, 5, b"default", "x" * 5000, "nul\0l"])
+def test_what_is_the_name_of_no_model(name):
+    with pytest.raises(BadModel, match=r"^model "):
+        find_model(name)
 
 
 def test_settings_that_are_no_settings(folder):

@@ -164,7 +164,7 @@ def test_names_are_no_mathematics_and_need_no_special_font(recwarn):
 
 
 def test_warnings_are_named_on_the_picture():
-    image = hand_made.mammogram(rows=2000, cols=1600)
+    image = hand_made.mammogram(rows=2000, cols=1600, spacing_mm=0.1)
     said = (
         "distribution: thin evidence: 7 calcifications found, which count as 0.4 of a lesion's",
         "a warning without a stage",

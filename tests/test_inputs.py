@@ -56,6 +56,22 @@ def test_folders_are_walked_in_order_without_sidecars(folder: Path) -> None:
     assert [m.path for m in mammograms] == [s.label for s in sources]
 
 
+def test_one_path_need_not_be_in_a_list(folder: Path) -> None:
+    assert find_inputs(str(folder)) == find_inputs(folder) == find_inputs([folder])
+
+
+@pytest.mark.parametrize("path", [None, b"x.png", 12, []])
+def test_what_is_no_path_is_refused_in_one_line(path: object) -> None:
+    with pytest.raises(UnreadableImage, match="not a path"):
+        read_mammogram(path)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("spacing_mm", ["0.085", (0.085, 0.085), float("nan")])
+def test_what_is_no_spacing_is_refused_in_one_line(folder: Path, spacing_mm: object) -> None:
+    with pytest.raises(BadConfig, match="a spacing of"):
+        read_mammogram(folder / "a.png", spacing_mm=spacing_mm)  # type: ignore[arg-type]
+
+
 def test_a_file_that_is_named_is_always_tried(folder: Path) -> None:
     renamed = png(folder / "a.png").rename(folder / "table.csv")
     assert find_inputs([renamed])[0].open(0.1).shape == (48, 40)

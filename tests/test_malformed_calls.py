@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
+import subprocess
 import sys
 
 import cv2
@@ -68,6 +71,9 @@ CALLS = {
     "calibrate nothing": ["calibrate", "ABSENT", "EMPTY", "--out", "OUT"],
     "calibrate on nothing": ["calibrate", "default", "EMPTY", "--out", "OUT"],
     "negative bootstrap seed": ["evaluate", "EMPTY", "EMPTY", "--out", "OUT", "--seed", "-1"],
+    "cases without end": ["simulate", "--out", "OUT", "--cases", "99999999999"],
+    "an empty input": ["predict", "", "--out", "OUT"],
+    "an empty out": ["predict", "IMAGE", "--out", ""],
     "check nothing": ["check", "ABSENT"],
     "check an image": ["check", "IMAGE"],
 }
@@ -87,6 +93,31 @@ def test_a_wrong_call_is_one_line_and_exit_2(words, tmp_path, monkeypatch, capsy
     lines = (err or out).strip().splitlines()
     assert "Traceback" not in out + err
     assert len(lines) == 1 or words[0] == "check"
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_a_closed_output_stops_nothing(closed, tmp_path):
+    words = f"{shlex.quote(sys.executable)} -c 'from calcigraph.cli import main; main()'"
+    cv2.imwrite(str(tmp_path / "a.png"), np.full((64, 64), 9, np.uint8))
+    done = subprocess.run(
+        ["sh", "-c", f"{words} predict a.png --spacing 0.1 --out out {closed}"], cwd=tmp_path, check=False
+    )
+    assert done.returncode == 0 and len(pd.read_csv(tmp_path / "out" / "predictions.csv")) == 1
+
+
+def test_a_backend_that_is_not_here_stops_nothing(monkeypatch, capsys):
+    monkeypatch.setenv("MPLBACKEND", "nope")
+    assert call(monkeypatch, capsys, "info")[0] == 0
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_an_input_without_permission_is_listed(tmp_path, monkeypatch, capsys):
+    for name in ("a.png", "locked.png"):
+        cv2.imwrite(str(tmp_path / name), np.full((64, 64), 9, np.uint8))
+    (tmp_path / "locked.png").chmod(0)
+    words = (tmp_path / "a.png", tmp_path / "locked.png", "--spacing", "0.1", "--out", tmp_path / "out")
+    code, out, _ = call(monkeypatch, capsys, "predict", *words)
+    assert code == 3 and "locked: failed" in out
 
 
 @pytest.mark.parametrize("verb", ["predict", "train", "evaluate", "calibrate", "crossval"])

@@ -11,7 +11,7 @@ import torch
 
 from calcigraph.config import default, paper
 from calcigraph.encode import encode
-from calcigraph.errors import BadConfig
+from calcigraph.errors import BadConfig, UnreadableImage
 from calcigraph.evidence import CHANCE, Evidence
 from calcigraph.io import read_dataset
 from calcigraph.lexicon import DISTRIBUTIONS
@@ -156,6 +156,12 @@ def test_black_tissue_is_said(image):
         said
     )
     assert not any("black" in one for one in pipeline().predict(image).warnings)
+
+
+@pytest.mark.parametrize("given", ["a.png", None, np.zeros((64, 64), np.float32)])
+def test_what_is_no_mammogram_is_refused_in_one_line(given):
+    with pytest.raises(UnreadableImage, match="allowed: a Mammogram"):
+        pipeline().predict(given)
 
 
 def test_a_negative_is_said(image):

@@ -23,12 +23,24 @@ GREY = np.full((40, 30), 0.5, np.float32)
         (GREY, (0.0, 0.1)),
         (GREY, (0.1, -1.0)),
         (GREY, (0.1, float("nan"))),
+        (None, (0.1, 0.1)),
+        ([[0.5]], (0.1, 0.1)),
+        (GREY, 0.1),
+        (GREY, None),
+        (GREY, ("a", "b")),
+        (GREY, (5.0, 5.0)),
+        (np.full((400, 30), 0.5, np.float32), (2.0, 2.0)),  # 80 cm
     ],
 )
 def test_what_is_no_mammogram_is_refused_in_one_line(pixels, spacing_mm):
     with pytest.raises(UnreadableImage, match=r"^image: .*allowed:") as caught:
         Mammogram(pixels, spacing_mm)
     assert "\n" not in str(caught.value)
+
+
+def test_the_refusal_says_what_the_pixels_are():
+    with pytest.raises(UnreadableImage, match=r"pixels 40×30 of float32 from -0\.5 to -0\.5; allowed"):
+        Mammogram(-GREY, (0.1, 0.1))
 
 
 def test_codes_are_those_of_dicom():

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.resources
 import json
+import reprlib
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -59,7 +61,7 @@ def load_model(folder: Path, *, device: str = "cpu") -> tuple[Config, Networks, 
             f"no model folder at {folder}", allowed="a folder with config.toml", do="check the path"
         )
     try:
-        config = read_config(folder / CONFIG_FILE)
+        config = read_config(folder / CONFIG_FILE, whole=True)
     except BadConfig as error:
         raise BadModel(
             f"a model with {error.said[0]}", allowed="a whole model folder", do="get it again"
@@ -133,13 +135,16 @@ def find_model(name_or_path: str | Path = "default") -> Path:
     shipped = shipped_models()
     if str(name_or_path) in shipped:
         return shipped[str(name_or_path)]
-    for folder in (Path(name_or_path) / "model", Path(name_or_path)):
-        if folder.is_dir():
-            _refuse_study(folder)
-            return folder
+    with suppress(OSError, TypeError, ValueError):  # what can be no path at all
+        for folder in (Path(name_or_path) / "model", Path(name_or_path)):
+            if folder.is_dir():
+                _refuse_study(folder)
+                return folder
     names = ", ".join(shipped) or "none are shipped"
     raise BadModel(
-        f"model {str(name_or_path)!r}", allowed=f"{names}, or a folder", do="check the name or path"
+        f"model {reprlib.repr(str(name_or_path))}",
+        allowed=f"{names}, or a folder",
+        do="check the name or path",
     )
 
 

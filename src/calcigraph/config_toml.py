@@ -21,27 +21,38 @@ def to_toml(config: Config) -> str:
     return tomli_w.dumps(asdict(config))
 
 
-def from_toml(text: str) -> Config:
-    """Read settings from TOML; what is left out keeps the value of the file's `preset`.
+def from_toml(text: str, *, whole: bool = False) -> Config:
+    """Read settings from TOML; what is left out keeps the value of the file's `preset`, or is refused (`whole`).
 
     Raises:
-        BadConfig: not TOML, an unknown setting, a wrong type or a value out of range.
+        BadConfig: not TOML, an unknown or missing setting, a wrong type or a value out of range.
     """
     try:
         table = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # also digits without end, and tables in tables in tables
         raise BadConfig(f"settings that are not TOML ({error})", allowed="TOML", do="mend the file") from None
-    return _merge(load_preset(str(table.get("preset", "default"))), table, "")
+    config = _merge(load_preset(str(table.get("preset", "default"))), table, "")
+    missing = sorted(_names(asdict(config)) - _names(table)) if whole else ()
+    for name in missing:
+        raise BadConfig(f"no setting {name}", allowed="every setting", do="get the whole file")
+    return config
 
 
-def read_config(path: Path) -> Config:
-    """Read a TOML file of settings.
+def _names(table: Mapping[str, Any], prefix: str = "") -> set[str]:
+    """The names of all settings in tables in tables, with dots."""
+    inside = {name: value for name, value in table.items() if isinstance(value, Mapping)}
+    names = {f"{prefix}{name}" for name in table.keys() - inside.keys()}
+    return names.union(*(_names(value, f"{prefix}{name}.") for name, value in inside.items()))
+
+
+def read_config(path: Path, *, whole: bool = False) -> Config:
+    """Read a TOML file of settings; `whole` as in `from_toml`.
 
     Raises:
         BadConfig: the file is missing or not valid.
     """
     try:
-        return from_toml(path.read_text(encoding="utf-8"))
+        return from_toml(path.read_text(encoding="utf-8-sig"), whole=whole)
     except (OSError, UnicodeDecodeError):
         raise BadConfig(
             f"no readable settings at {path}", allowed="a TOML file", do="check the path"

@@ -14,6 +14,7 @@ from calcigraph.checkpoint import find_model, load_model, load_ranges
 from calcigraph.config import Config
 from calcigraph.devices import check_device
 from calcigraph.encode import Encoding, encode
+from calcigraph.errors import UnreadableImage
 from calcigraph.evidence import Evidence
 from calcigraph.explain import node_saliency
 from calcigraph.familiar import Ranges, statistics, unlike
@@ -86,7 +87,14 @@ class Pipeline:
 
         Without enough calcifications (`config.confirm.at_least`), some closer together than by chance (`evidence`),
         there is no distribution, and a warning; probabilities are given wherever there is a calcification.
+
+        Raises:
+            UnreadableImage: not a `Mammogram`.
         """
+        if not isinstance(mammogram, Mammogram):
+            raise UnreadableImage(
+                f"a {type(mammogram).__name__}", allowed="a Mammogram", do="read it: read_mammogram(path)"
+            )
         encoding = encode(mammogram, self.config, self._ready, device=self.device)
         started = time.perf_counter()
         network, needed = self.networks.distribution, self.config.confirm.at_least

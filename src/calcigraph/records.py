@@ -6,7 +6,9 @@ Geometry is (row, col) everywhere; pixel coordinates have their origin at the ce
 from __future__ import annotations
 
 import math
+import reprlib
 from dataclasses import dataclass, field
+from numbers import Real
 
 import numpy as np
 import pandas as pd
@@ -14,6 +16,7 @@ from numpy.typing import NDArray
 
 from calcigraph.errors import UnreadableImage
 from calcigraph.lexicon import DISTRIBUTIONS, Distribution, Laterality, View
+from calcigraph.limits import check_extent, is_spacing, spacing_words
 
 FloatImage = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -54,23 +57,22 @@ class Mammogram:
     transforms: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        pixels, shape = self.pixels, "×".join(map(str, self.pixels.shape))
-        flat = pixels.ndim == 2 and pixels.size and pixels.dtype == np.float32
-        # Comparisons with NaN are False.
         self._require(
-            bool(flat and pixels.min() >= 0 and pixels.max() <= 1),
-            f"pixels {shape} of {pixels.dtype}",
+            *_pixels_said(self.pixels),
             "rows × columns of float32, each pixel from 0 to 1",
+            "convert it first",
         )
         self._require(
-            len(self.spacing_mm) == 2 and all(0 < pitch < math.inf for pitch in self.spacing_mm),
-            f"a spacing of {self.spacing_mm}",
-            "(row, col) in mm, both above 0",
+            _is_pair(self.spacing_mm),
+            f"a spacing of {reprlib.repr(self.spacing_mm)}",
+            f"(row, col) in mm, each {spacing_words()}",
+            "give the distance of pixel centres",
         )
+        check_extent(self.image_id, self.shape, self.spacing_mm)
 
-    def _require(self, holds: bool, got: str, allowed: str) -> None:
+    def _require(self, holds: bool, got: str, allowed: str, do: str) -> None:
         if not holds:
-            raise UnreadableImage(f"{self.image_id}: {got}", allowed=allowed, do="convert it first")
+            raise UnreadableImage(f"{self.image_id}: {got}", allowed=allowed, do=do)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -83,6 +85,23 @@ class Mammogram:
         """Height and width in mm."""
         rows, cols = self.shape
         return rows * self.spacing_mm[0], cols * self.spacing_mm[1]
+
+
+def _pixels_said(pixels: object) -> tuple[bool, str]:
+    """Whether these can be pixels, and what they are in words."""
+    if not isinstance(pixels, np.ndarray):
+        return False, f"pixels that are a {type(pixels).__name__}"
+    words = f"pixels {'×'.join(map(str, pixels.shape))} of {pixels.dtype}"
+    if pixels.ndim != 2 or not pixels.size or pixels.dtype != np.float32:
+        return False, words
+    low, high = float(pixels.min()), float(pixels.max())
+    return low >= 0 and high <= 1, f"{words} from {low:g} to {high:g}"  # comparisons with NaN are False
+
+
+def _is_pair(spacing_mm: object) -> bool:
+    if not isinstance(spacing_mm, (tuple, list)) or len(spacing_mm) != 2:
+        return False
+    return all(isinstance(pitch, Real) and is_spacing(float(pitch)) for pitch in spacing_mm)
 
 
 @dataclass(frozen=True)

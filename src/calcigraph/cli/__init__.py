@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from calcigraph.cli import calibrate, crossval, dataset, evaluate, info, predict, simulate, train
 from calcigraph.cli.terminal import INTERRUPTED, USAGE, Interrupted, app
-from calcigraph.errors import CalcigraphError
+from calcigraph.errors import BadConfig, CalcigraphError
 
 VERBS = (predict, simulate, train, crossval, evaluate, calibrate, dataset, info)
 """Each has put its command into `app`."""
@@ -20,10 +23,9 @@ _USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
 
 def main() -> None:
     """Run the command line; every error that a user can mend is one line on standard error."""
-    for stream in (sys.stdout, sys.stderr):
-        # Names of files need not be text in the terminal's encoding.
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    _settle()
     try:
+        _refuse_empty(sys.argv[1:])
         code = app(standalone_mode=False)
     except CalcigraphError as error:
         code = _complain(str(error))
@@ -39,6 +41,28 @@ def main() -> None:
         if code == INTERRUPTED:
             print("interrupted", file=sys.stderr)
     sys.exit(code)
+
+
+def _settle() -> None:
+    """Make output possible whatever the surroundings are."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed: what nobody reads goes nowhere
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
+        else:  # names of files need not be text in the terminal's encoding
+            stream.reconfigure(errors="backslashreplace")
+    os.environ["MPLBACKEND"] = "agg"  # figures are files; a backend that is not here would stop the import
+    logging.getLogger("matplotlib").setLevel(
+        logging.ERROR
+    )  # it tells of folders in which it cannot keep fonts
+
+
+def _refuse_empty(words: list[str]) -> None:
+    """An empty path would be the current folder; it comes from a shell variable that is not set."""
+    if "" in words:
+        raise BadConfig(
+            "an empty argument", allowed="paths, names and numbers", do="check the variables of the call"
+        )
 
 
 def _complain(line: str) -> int:

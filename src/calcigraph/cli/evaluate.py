@@ -79,7 +79,8 @@ def evaluate(
     if asked < len(data):
         print(f"{count(asked, 'image')} of {len(data)}: those that the manifest marks test")
     _show(result)
-    print(f"{out}: predictions.csv, metrics.json, figures")
+    figures = ", figures" if result.distribution is not None else ""
+    print(f"{out}: predictions.csv, metrics.json{figures}")
     print(RESEARCH_USE)
     if result.failures:
         raise typer.Exit(NOTHING_PROCESSED if len(result.failures) == asked else SOME_FAILED)

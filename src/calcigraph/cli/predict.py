@@ -32,7 +32,10 @@ def predict(
     inputs: Annotated[
         list[Path],
         typer.Argument(
-            metavar="INPUT...", help="Files, folders or zips of DICOM, PNG or TIFF.", show_default=False
+            metavar="INPUT...",
+            help="Files, folders or zips of DICOM, PNG or TIFF.",
+            show_default=False,
+            readable=False,  # not asked here: one that cannot be read is listed, and the others go on
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for the results; a rerun goes on from what is there.")],

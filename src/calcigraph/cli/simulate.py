@@ -14,6 +14,9 @@ from calcigraph.lexicon import count
 if TYPE_CHECKING:
     from calcigraph.simulate.plan import Plan
 
+MOST = 100_000
+"""Cases; their plan is held in memory."""
+
 
 @app.command()
 def simulate(
@@ -81,8 +84,10 @@ def _plan(outlines: Path | None, cohort: str, cases: int, normals: int) -> Plan:
         return plan_outlined(read_outlines(outlines))
     if cohort == "twin":
         return plan_twin()
-    if min(cases, normals) < 0 or cases + normals == 0:
-        raise BadConfig(f"{cases} cases and {normals} normals", allowed="at least one case", do="raise one")
+    if min(cases, normals) < 0 or not 0 < cases + normals <= MOST:
+        raise BadConfig(
+            f"{cases} cases and {normals} normals", allowed=f"1 to {MOST:,} in all", do="change the numbers"
+        )
     return plan_balanced(cases, normals)
 
 

@@ -35,7 +35,8 @@ def train(
         ),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(help="Same seed, same weights; replaces that of --config.")
+        int | None,
+        typer.Option(help="Same seed and number of threads, same weights; replaces that of --config."),
     ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N or mps.")] = "cpu",
 ) -> None:

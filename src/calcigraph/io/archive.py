@@ -8,7 +8,7 @@ import zlib
 from pathlib import Path
 
 from calcigraph.errors import UnreadableImage
-from calcigraph.io.limits import MAX_FILE_BYTES
+from calcigraph.limits import MAX_FILE_BYTES
 
 MAX_MEMBERS = 100_000
 

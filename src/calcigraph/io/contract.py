@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import reprlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -15,10 +16,10 @@ import numpy as np
 import pandas as pd
 
 from calcigraph.errors import BadManifest, CalcigraphError
-from calcigraph.io.limits import is_spacing, spacing_words
 from calcigraph.io.manifest import COLUMNS, SPLITS, Case, Dataset
 from calcigraph.io.truth import outline_path, read_outline, read_truth, truth_path
 from calcigraph.lexicon import Distribution, Laterality, View
+from calcigraph.limits import is_spacing, spacing_words
 
 _CARD_KEYS = ("name", "licence", "source")
 _ID = re.compile(r"[\w][\w.-]{0,119}")
@@ -113,7 +114,10 @@ def _scan_manifest(scan: _Scan) -> None:
         return
     columns = [c.strip() for c in rows[0]] if rows else []
     if missing := [c for c in COLUMNS if c not in columns]:
-        scan.found.append(f"manifest.csv, row 1: no column {', '.join(missing)}")
+        has = reprlib.repr(",".join(columns))
+        scan.found.append(
+            f"manifest.csv, row 1: no column {', '.join(missing)} (it is {has}; commas part columns)"
+        )
         return
     if len(set(columns)) < len(columns):
         scan.found.append("manifest.csv, row 1: the same column twice")
@@ -213,7 +217,10 @@ def _table_problems(scan: _Scan, part: str, read: Callable[[Path], object]) -> I
                 read(path)
             except CalcigraphError as error:
                 yield str(error)
-    yield from (f"{part}/{p.name}: no such image_id in manifest.csv" for p in tables if p.stem not in known)
+    if known:  # else the manifest is what is wrong
+        yield from (
+            f"{part}/{p.name}: no such image_id in manifest.csv" for p in tables if p.stem not in known
+        )
 
 
 def _image_problems(dataset: Dataset) -> Iterator[str]:

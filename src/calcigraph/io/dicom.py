@@ -10,11 +10,11 @@ from calcigraph.errors import UnreadableImage
 from calcigraph.io import orientation
 from calcigraph.io.decode import Patterns, decode_pixels
 from calcigraph.io.grey import grey_table, sop_class_name
-from calcigraph.io.limits import check_extent, check_size
 from calcigraph.io.parse import parse
 from calcigraph.io.quiet import quiet
 from calcigraph.io.spacing import dicom_spacing
 from calcigraph.io.tags import Tags
+from calcigraph.limits import check_extent, check_size
 from calcigraph.records import FloatImage, Mammogram
 
 _STRIP_ROWS = 256

@@ -57,7 +57,7 @@ class Source:
         return read_content(content, self.label, spacing_mm=spacing_mm, image_id=self.image_id)
 
 
-def find_inputs(paths: Sequence[str | Path]) -> list[Source]:
+def find_inputs(paths: str | Path | Sequence[str | Path]) -> list[Source]:
     """List the images in files, folders (with their subfolders, in order) and zip archives.
 
     Hidden files, `__MACOSX`, DICOMDIR and sidecars (text, tables, ...) are skipped, unless a file is named
@@ -65,11 +65,19 @@ def find_inputs(paths: Sequence[str | Path]) -> list[Source]:
     to folders are followed, each folder once. An image reached twice is listed once. An empty folder has no sources.
     """
     found: dict[tuple[str, str], Source] = {}
-    for path in paths:
+    for path in [paths] if isinstance(paths, (str, Path)) else paths:
         for source in _sources(Path(path)):
-            where = source.label if source.problem else os.path.realpath(source.path)
+            where = source.label if source.problem else _real(source.path)
             found.setdefault((where, source.member), source)
     return with_unique_ids(list(found.values()))
+
+
+def _real(path: str | Path) -> str:
+    """Follow links; as it stands where one cannot be read."""
+    try:
+        return os.path.realpath(path)
+    except OSError:
+        return str(path)
 
 
 def _sources(path: Path) -> Iterator[Source]:
@@ -85,11 +93,9 @@ def _in_folder(folder: Path) -> Iterator[Source]:
     locked: list[OSError] = []
     reached: set[str] = set()  # links to folders may be circular
     for root, folders, names in os.walk(folder, followlinks=True, onerror=locked.append):
-        reached.add(os.path.realpath(root))
+        reached.add(_real(root))
         folders[:] = sorted(
-            name
-            for name in folders
-            if not _is_hidden(name) and os.path.realpath(Path(root, name)) not in reached
+            name for name in folders if not _is_hidden(name) and _real(Path(root, name)) not in reached
         )
         for name in sorted(names):
             path = Path(root, name)

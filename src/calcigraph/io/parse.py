@@ -12,8 +12,8 @@ from pydicom.filereader import read_dataset, read_partial, read_preamble
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from calcigraph.errors import UnreadableImage
-from calcigraph.io.limits import MAX_FILE_BYTES
 from calcigraph.io.tags import DICOM_FAULTS
+from calcigraph.limits import MAX_FILE_BYTES
 
 _META_AT = 132
 _MAX_ELEMENTS = 20_000

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from calcigraph.errors import UnreadableImage
 from calcigraph.io.codestream import tells_of_damage
-from calcigraph.io.limits import check_extent, check_size
 from calcigraph.io.quiet import overhear, quiet
 from calcigraph.io.raster_header import RasterHeader, raster_header
 from calcigraph.io.spacing import given_spacing
 from calcigraph.io.tiff import check_tiff_data
+from calcigraph.limits import check_extent, check_size
 from calcigraph.records import Mammogram
 
 _DEPTHS = (8, 10, 12, 14, 16)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
+import reprlib
 import unicodedata
 from pathlib import Path
 
 from calcigraph.errors import UnreadableImage
 from calcigraph.io.archive import read_member, split_member
 from calcigraph.io.dicom import read_dicom
-from calcigraph.io.limits import MAX_FILE_BYTES
 from calcigraph.io.parse import looks_like_dicom
 from calcigraph.io.raster import read_raster
 from calcigraph.io.spacing import check_given
+from calcigraph.limits import MAX_FILE_BYTES
 from calcigraph.records import Mammogram
 
 IMAGE_SUFFIXES = (".dcm", ".dicom", ".dic", ".ima", ".png", ".tif", ".tiff", ".jpg", ".jpeg", ".pgm")
@@ -40,6 +41,8 @@ def read_mammogram(
         BadConfig: the given spacing cannot be one.
     """
     check_given(spacing_mm)
+    if not isinstance(path, (str, Path)):
+        raise _refused(f"{type(path).__name__} {reprlib.repr(path)}", "not a path")
     label = str(path)
     content = load(Path(path))
     return read_content(content, label, spacing_mm=spacing_mm, image_id=image_id or safe_id(label))
@@ -95,7 +98,7 @@ def what_is_wrong(path: Path) -> str:
         return "no such file or folder"
 
 
-def _refused(path: Path, got: str) -> UnreadableImage:
+def _refused(path: str | Path, got: str) -> UnreadableImage:
     return UnreadableImage(f"{path}: {got}", allowed="the file of one image", do="check the path")
 
 

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import math
+import reprlib
+from numbers import Real
 
 from calcigraph.errors import BadConfig, MissingSpacing
-from calcigraph.io.limits import is_spacing, spacing_words
 from calcigraph.io.tags import Tags
+from calcigraph.limits import is_spacing, spacing_words
 
 Spacing = tuple[float, float]
 
 _STATED_IN = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
 _MAGNIFICATIONS = (0.9, 10.0)
 
+GIVE = "give it with --spacing MM (in Python and in a manifest: spacing_mm)"
+
 
 def check_given(spacing_mm: float | None) -> None:
     """Refuse a spacing that a user gave and no mammogram can have.
 
     Raises:
-        BadConfig: not finite, not positive or out of range.
+        BadConfig: not a number, not finite, not positive or out of range.
     """
-    if spacing_mm is not None and not is_spacing(spacing_mm):
+    if spacing_mm is not None and not (isinstance(spacing_mm, Real) and is_spacing(float(spacing_mm))):
         raise BadConfig(
-            f"a spacing of {spacing_mm} mm", allowed=spacing_words(), do="give the pixel spacing in mm"
+            f"a spacing of {reprlib.repr(spacing_mm)} mm",
+            allowed=spacing_words(),
+            do="give the pixel spacing in mm",
         )
 
 
@@ -36,7 +42,7 @@ def given_spacing(label: str, spacing_mm: float | None) -> tuple[Spacing, str]:
         raise MissingSpacing(
             f"{label}: an image that does not state its pixel spacing",
             allowed=spacing_words(),
-            do="give it with --spacing MM (or spacing_mm)",
+            do=GIVE,
         )
     return (spacing_mm, spacing_mm), f"spacing {spacing_mm:g} mm as given"
 
@@ -104,7 +110,9 @@ def _unusable(tags: Tags) -> str:
 
 def _not_usable(tags: Tags, got: str, *, allowed: str) -> MissingSpacing:
     return MissingSpacing(
-        f"{tags.label}: {got}", allowed=allowed, do="give the spacing with --spacing MM (or spacing_mm)"
+        f"{tags.label}: {got}",
+        allowed=allowed,
+        do="give the spacing with --spacing MM (in Python and in a manifest: spacing_mm)",
     )
 
 
