@@ -70,7 +70,11 @@ def test_node_i_is_row_i(name):
     np.testing.assert_allclose(found.graph.pos, table[["row_mm", "col_mm"]], rtol=1e-6)
     networks = networks_of(config)
     confirmed = confirm_patches(
-        networks.confirm, networks.describe, given_.patches, describe_votes=config.confirm.describe_votes
+        networks.confirm,
+        networks.describe,
+        given_.patches,
+        describe_votes=config.confirm.describe_votes,
+        all_sides=config.confirm.all_sides,
     )
     np.testing.assert_allclose(found.candidates["probability"], confirmed, rtol=1e-6)
     order = np.argsort(-confirmed, kind="stable")

@@ -1,10 +1,12 @@
 import numpy as np
 import pytest
 import torch
+from scipy.special import expit, logit
 from torch import nn
 
 from calcigraph.config import default, paper
 from calcigraph.models import ConfirmNet, DescribeNet, build_networks, confirm_patches, predict_patches
+from calcigraph.models.confirming import LIKELY
 from calcigraph.models.inverted_residual import InvertedResidual, folded, inverted_residuals
 from calcigraph.models.patch_net import SCREEN, ResidualBlock
 
@@ -98,6 +100,29 @@ def test_the_describing_network_counts_as_much_as_the_confirming_ones_together()
         found = confirm_patches(confirm, describe, patches.numpy(), describe_votes=votes)
         np.testing.assert_allclose(found, expected, atol=1e-5)
         assert confirm_patches(confirm, describe, patches_of(0), describe_votes=votes).shape == (0,)
+
+
+SIDES = [
+    lambda p, quarters=quarters, step=step: np.rot90(p[..., ::step], quarters, axes=(2, 3))
+    for step in (1, -1)
+    for quarters in range(4)
+]
+
+
+def test_a_likely_patch_is_as_likely_from_all_sides():
+    confirm, describe = (warm(net, 2).eval() for net in nets(default()))
+    patches = patches_of(300)
+
+    def ask(given, all_sides):
+        return confirm_patches(confirm, describe, given, describe_votes=True, all_sides=all_sides)
+
+    single = np.stack([ask(side(patches), False) for side in SIDES])
+    always, at_times = (single >= LIKELY).all(axis=0), (single >= LIKELY).any(axis=0)
+    assert always.sum() > 30 and np.ptp(single[:, always], axis=0).mean() > 1e-3
+    expected = expit(np.mean(logit(single), axis=0))
+    for side in SIDES:
+        np.testing.assert_allclose(ask(side(patches), True)[always], expected[always], atol=1e-6)
+    np.testing.assert_array_equal(ask(patches, True)[~at_times], single[0, ~at_times])
 
 
 def test_folding_leaves_no_normalisation_and_the_original_alone():

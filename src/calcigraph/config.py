@@ -90,6 +90,9 @@ class ConfirmConfig:
     """Networks whose logits are averaged; the paper has one."""
     describe_votes: bool = True
     """The logit that trains the describing network counts as much as theirs together; not so in the paper."""
+    all_sides: bool = True
+    """Likely candidates are looked at turned and mirrored, too, so that an image may lie on any side; not so in the
+    paper."""
     threshold: float = 0.5
     """Least probability of a calcification."""
     separation_mm: float = 0.35
@@ -250,7 +253,7 @@ def paper() -> Config:
             object_reach_mm=0.0,
         ),
         patch=PatchConfig(scales=(1,)),
-        confirm=ConfirmConfig(members=1, describe_votes=False, separation_mm=0.0),
+        confirm=ConfirmConfig(members=1, describe_votes=False, all_sides=False, separation_mm=0.0),
         graph=GraphConfig(edge_labels="offset"),
         network=NetworkConfig(
             residual=False, visual_dropout=0.0, readout="flatten", output="sigmoid", dropout=0.0

@@ -117,6 +117,7 @@ def confirm_candidates(
         networks.describe,
         candidates.patches,
         describe_votes=config.confirm.describe_votes,
+        all_sides=config.confirm.all_sides,
         device=device,
     )
 
