@@ -207,14 +207,14 @@ def _card(card: str, dataset: Dataset, cases: Sequence[Case], before: float, res
     splits = ", ".join(sorted({case.split or "of no split" for case in cases}))
     told, _, _ = card.partition(f"\n{SECTION}")
     ece = f"{result.before.ece:.3f} with {before:.3f}, {result.after.ece:.3f} with {result.temperature.value:.3f}"
-    patients = "95 % by drawing patients with replacement"
     return "\n".join(
         [
             told.rstrip("\n"),
             "",
             SECTION,
             "",
-            f"{TEMPERATURE}, in place of what is said above: {result.temperature} ({patients}).",
+            f"{TEMPERATURE}, in place of what is said above: {result.temperature} "
+            "(95 % by drawing patients with replacement).",
             f"- Data set: {dataset.name}. Source: {dataset.source}. It must not have trained the model.",
             f"- {result.after.n} images with a calcification ({splits}); on {result.empty} more none was found.",
             f"- Expected calibration error on these images, which chose it, with their class shares: {ece}.",

@@ -32,9 +32,8 @@ def from_toml(text: str, *, whole: bool = False) -> Config:
     except (ValueError, RecursionError) as error:  # also digits without end, and tables in tables in tables
         raise BadConfig(f"settings that are not TOML ({error})", allowed="TOML", do="mend the file") from None
     config = _merge(load_preset(str(table.get("preset", "default"))), table, "")
-    missing = sorted(_names(asdict(config)) - _names(table)) if whole else ()
-    for name in missing:
-        raise BadConfig(f"no setting {name}", allowed="every setting", do="get the whole file")
+    if whole and (missing := _names(asdict(config)) - _names(table)):
+        raise BadConfig(f"no setting {min(missing)}", allowed="every setting", do="get the whole file")
     return config
 
 

@@ -52,9 +52,8 @@ def _settle() -> None:
         else:  # names of files need not be text in the terminal's encoding
             stream.reconfigure(errors="backslashreplace")
     os.environ["MPLBACKEND"] = "agg"  # figures are files; a backend that is not here would stop the import
-    logging.getLogger("matplotlib").setLevel(
-        logging.ERROR
-    )  # it tells of folders in which it cannot keep fonts
+    # It tells of folders in which it cannot keep fonts.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
 
 
 def _refuse_empty(words: list[str]) -> None:

@@ -51,7 +51,8 @@ def segment_breast(mammogram: Mammogram, working: WorkingImage, config: BreastCo
     An image without background (a crop, a magnification view) is all breast.
     """
     small = at_pitch(mammogram, config.spacing_mm, tolerance=0.0)
-    tissue, fills_image = _tissue(small.pixels)
+    smooth = np.asarray(cv2.GaussianBlur(small.pixels, (0, 0), 1.0))
+    tissue, fills_image = _tissue(smooth)
     side = mammogram.chest_wall or _chest_wall_side(tissue)
     nipple_px = _centre(tissue) if fills_image else _farthest_point(tissue, side)
     nipple_mm = small.to_original(nipple_px[None])[0] * np.asarray(mammogram.spacing_mm)
@@ -64,13 +65,12 @@ def segment_breast(mammogram: Mammogram, working: WorkingImage, config: BreastCo
         depth_axis=SIDES[side],
         fills_image=fills_image,
         black=black,
-        negative=_is_negative(small.pixels),
+        negative=_is_negative(smooth),
     )
 
 
-def _is_negative(pixels: FloatImage) -> bool:
+def _is_negative(smooth: FloatImage) -> bool:
     """Whether the air around the breast is bright."""
-    smooth = np.asarray(cv2.GaussianBlur(pixels, (0, 0), 1.0))
     dark, bright = float(smooth.min()), float(smooth.max())
     level = dark + NEGATIVE_GREY * (bright - dark)
     air = smooth >= level
@@ -81,10 +81,9 @@ def _border(mask: Mask) -> Mask:
     return np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]])
 
 
-def _tissue(pixels: FloatImage) -> tuple[Mask, bool]:
+def _tissue(smooth: FloatImage) -> tuple[Mask, bool]:
     """Return the largest bright area, without the parts that are as bright as metal, and whether it is all."""
-    whole = np.ones(pixels.shape, dtype=bool)
-    smooth = np.asarray(cv2.GaussianBlur(pixels, (0, 0), 1.0))
+    whole = np.ones(smooth.shape, dtype=bool)
     threshold = _otsu(smooth)
     background = smooth <= threshold
     if not _is_background(smooth, background):

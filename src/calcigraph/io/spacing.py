@@ -15,7 +15,7 @@ Spacing = tuple[float, float]
 _STATED_IN = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
 _MAGNIFICATIONS = (0.9, 10.0)
 
-GIVE = "give it with --spacing MM (in Python and in a manifest: spacing_mm)"
+GIVE = "give the spacing with --spacing MM (in Python and in a manifest: spacing_mm)"
 
 
 def check_given(spacing_mm: float | None) -> None:
@@ -112,7 +112,7 @@ def _not_usable(tags: Tags, got: str, *, allowed: str) -> MissingSpacing:
     return MissingSpacing(
         f"{tags.label}: {got}",
         allowed=allowed,
-        do="give the spacing with --spacing MM (in Python and in a manifest: spacing_mm)",
+        do=GIVE,
     )
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -68,9 +66,8 @@ def _look(
     return probability
 
 
-def _other_sides(patches: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
+def _other_sides(patches: NDArray[np.float32]) -> list[NDArray[np.float32]]:
     """Turn and mirror patches in the seven ways that change them."""
-    for mirrored in (patches, patches[..., ::-1]):
-        for quarters in range(4):
-            if quarters or mirrored is not patches:
-                yield np.rot90(mirrored, quarters, axes=(2, 3))
+    mirrored = patches[..., ::-1]
+    eight = [np.rot90(side, quarters, axes=(2, 3)) for side in (patches, mirrored) for quarters in range(4)]
+    return eight[1:]

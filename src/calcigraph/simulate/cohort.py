@@ -166,10 +166,11 @@ def _claim(folder: Path, plan: Plan, options: CohortOptions) -> None:
     version = metadata.version("calcigraph")
     claim = json.dumps({**asdict(options), "plan_sha256": digest, "calcigraph": version}, indent=2) + "\n"
     note = folder / "simulation.json"
-    if not note.exists():
+    is_new = not note.exists()
+    if is_new:
         refuse_others(folder, ("dataset.json", "manifest.csv", *PARTS), what="holds something else")
     try:
-        if not note.exists():
+        if is_new:
             write_text(note, claim)
         for part in PARTS:
             (folder / part).mkdir(parents=True, exist_ok=True)
