@@ -123,7 +123,6 @@ def test_unknown_settings_and_wrong_types(text, words):
         ("graph_training", "learning_rate", "0"),
         ("graph_training", "learning_rate", "nan"),
         ("pretraining.recipe", "epochs", "0"),
-        ("graph_training", "validation_share", "1.0"),
         ("network", "hidden_dim", "1000000000"),
         ("confirm", "members", "5000"),
     ],
@@ -133,7 +132,7 @@ def test_values_out_of_range(table, setting, value):
 
 
 def test_a_recipe_by_itself_is_judged_too():
-    for wrong in ({"epochs": 0}, {"batch_size": 0}, {"validation_share": 1.0}, {"learning_rate": 0.0}):
+    for wrong in ({"epochs": 0}, {"batch_size": 0}, {"final_learning_rate": -1.0}, {"learning_rate": 0.0}):
         with pytest.raises(BadConfig, match="setting {} = {}; allowed".format(*next(iter(wrong.items())))):
             TrainingConfig(**wrong)
 
@@ -242,6 +241,7 @@ WRONG_WHOLES = (
     f"seed = {LARGEST_SEED + 1}",
     "seed = 0.5",
     "prevalence_weight = nan",
+    "validation_share = 1.0",
     'prevalence = "x"',
     'prevalence = "1e308,1e308,1e308,1e308,1e308"',
     f"prevalence_weight = {10**400}",

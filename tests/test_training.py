@@ -53,6 +53,12 @@ def cohort(n=40):
     return [ring(rng, i % 5) for i in range(n)], [f"p{i // 2}" for i in range(n)]
 
 
+def some_of(patients, labels):
+    """A share of the patients of each class."""
+    split = split_by_patient(patients, labels, share=0.15, seed=0)
+    return {patients[i] for i in split.validation}
+
+
 def tiny_net():
     torch.manual_seed(7)
     return DistributionNet(graph=GraphConfig(), network=TINY)
@@ -65,6 +71,7 @@ def train_tiny(run_dir, report=None, recipe=RECIPE, net=None):
         net,
         graphs,
         patients,
+        held_out=some_of(patients, np.arange(len(patients)) % 5),
         graph_config=GraphConfig(),
         recipe=recipe,
         seed=3,
@@ -243,7 +250,9 @@ def test_patches_are_learnt(make, tmp_path):
     patches, y, patients = spots()
     recipe = TrainingConfig(epochs=8, batch_size=16, learning_rate=3e-3, focal_gamma=0.0, augment=True)
     net = make()
-    result = train_patch_network(net, patches, y, patients, recipe=recipe, seed=0, run_dir=tmp_path)
+    result = train_patch_network(
+        net, patches, y, patients, held_out=some_of(patients, y), recipe=recipe, seed=0, run_dir=tmp_path
+    )
     assert result.best.validation_score > 0.9
     if isinstance(net, ConfirmNet):
         assert ((predict_patches(net, patches) > 0.5) == y).mean() > 0.85
@@ -255,7 +264,14 @@ def test_too_few_patients_to_hold_any_out(patients, tmp_path):
     recipe = TrainingConfig(epochs=2, batch_size=4)
     names = [f"p{i % patients}" for i in range(8)]
     result = train_patch_network(
-        ConfirmNet(channels=1, members=2), patches, y, names, recipe=recipe, seed=0, run_dir=tmp_path
+        ConfirmNet(channels=1, members=2),
+        patches,
+        y,
+        names,
+        held_out=some_of(names, y),
+        recipe=recipe,
+        seed=0,
+        run_dir=tmp_path,
     )
     assert np.isnan(result.history[0].validation_score)
     assert result.best.epoch == 1

@@ -12,10 +12,11 @@ WEIGHTS = ("confirm", "describe", "distribution")
 
 def quick(config: Config) -> Config:
     """Two epochs of everything on few candidates, at the cohort's own pitch; one calcification will do for a graph."""
-    recipe = TrainingConfig(epochs=2, batch_size=64, learning_rate=2e-3, augment=True, validation_share=0.5)
+    recipe = TrainingConfig(epochs=2, batch_size=64, learning_rate=2e-3, augment=True)
     return replace(
         config,
         seed=3,
+        validation_share=0.5,
         candidates=replace(config.candidates, working_spacing_mm=0.0, at_most=60),
         confirm=replace(config.confirm, at_least=1),
         patch_training=recipe,

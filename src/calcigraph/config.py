@@ -167,14 +167,11 @@ class TrainingConfig:
     balance_classes: bool = False
     augment: bool = False
     """Random rotations, flips and dropped nodes (graphs) or rotations, flips and contrast (patches)."""
-    validation_share: float = 0.15
-    """Share of the training patients held out to choose the epoch that is kept."""
 
     def __post_init__(self) -> None:
         require_each(self, COUNT, "epochs", "batch_size")
         require_each(self, POSITIVE, "learning_rate")
         require_each(self, NOT_NEGATIVE, "final_learning_rate", "weight_decay", "focal_gamma")
-        require_each(self, BELOW_ONE, "validation_share")
 
 
 @dataclass(frozen=True)
@@ -209,6 +206,9 @@ class Config:
     """How frequent `predict` expects each distribution to be: `equal`, `cbis-ddsm` or five shares, as "2,8,66,8,16"."""
     prevalence_weight: float = 0.5
     """0: all equally; 1: as frequent as that; between, a compromise for a population that is not known."""
+    validation_share: float = 0.15
+    """Share of the training patients of each class held out, where none are marked: they choose the epoch that is kept
+    of every network, the threshold and the temperature."""
     breast: BreastConfig = field(default_factory=BreastConfig)
     candidates: CandidateConfig = field(default_factory=CandidateConfig)
     patch: PatchConfig = field(default_factory=PatchConfig)
@@ -236,6 +236,7 @@ class Config:
         require_seed(self.seed)
         shares_of(self.prevalence)
         require_each(self, SHARE, "prevalence_weight")
+        require_each(self, BELOW_ONE, "validation_share")
 
 
 def paper() -> Config:

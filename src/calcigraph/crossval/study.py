@@ -76,7 +76,7 @@ def run_study(
             asked.cases,
             folds=options.folds,
             seed=options.seed,
-            validation_share=options.default.graph_training.validation_share,
+            validation_share=options.default.validation_share,
         )
         marked = [Bench(run, fold, fold.mark(asked), options, device, workers, reporter) for fold in folds]
         benches = [bench for bench in marked if bench.labelled("test")]
@@ -140,8 +140,7 @@ def _has_answered(bench: Bench, name: str) -> bool:
 
 def study_key(dataset: Dataset, options: StudyOptions) -> str:
     """Return a fingerprint of all that every model of a study shares: data, folds and seed."""
-    share = options.default.graph_training.validation_share
-    return fingerprint(data_key(dataset), options.folds, options.seed, share)
+    return fingerprint(data_key(dataset), options.folds, options.seed, options.default.validation_share)
 
 
 def _claim(

@@ -19,7 +19,7 @@ from calcigraph.models import DistributionNet, focal_loss
 from calcigraph.training.epoch import Examples
 from calcigraph.training.loop import FitResult, fit
 from calcigraph.training.members import member_surprise
-from calcigraph.training.sampling import split_patients
+from calcigraph.training.sampling import split_held_out
 from calcigraph.training.state import EpochReport
 
 DROPPED_AT_MOST = 0.2
@@ -135,7 +135,7 @@ def train_distribution_network(
     graphs: Sequence[CalcificationGraph],
     patients: Sequence[str],
     *,
-    held_out: Collection[str] | None = None,
+    held_out: Collection[str],
     graph_config: GraphConfig,
     recipe: TrainingConfig,
     seed: int,
@@ -149,12 +149,10 @@ def train_distribution_network(
         net: with fresh weights, or those to go on from.
         graphs: with `y`.
         patients: of each graph.
-        held_out: the patients who do not train, judged by the macro one-vs-rest AUC; a share of them unless given.
+        held_out: the patients who do not train, judged by the macro one-vs-rest AUC.
         graph_config: with which the graphs were built, to build varied ones.
     """
-    split = split_patients(
-        patients, classes_of(graphs), held_out=held_out, share=recipe.validation_share, seed=seed
-    )
+    split = split_held_out(patients, held_out)
     training = [graphs[i] for i in split.training]
     if net.visual is not None:
         net.visual.measure(training)

@@ -170,8 +170,7 @@ def hold_out(cases: Sequence[Case], config: Config) -> frozenset[str]:
     if marked:
         return marked
     patients = [case.patient_id for case in cases]
-    share = config.graph_training.validation_share
-    split = split_by_patient(patients, labels_of(cases), share=share, seed=config.seed)
+    split = split_by_patient(patients, labels_of(cases), share=config.validation_share, seed=config.seed)
     return frozenset(patients[i] for i in split.validation)
 
 

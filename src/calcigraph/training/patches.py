@@ -14,7 +14,7 @@ from calcigraph.config import TrainingConfig
 from calcigraph.metrics import binary_auc
 from calcigraph.models import ConfirmNet, DescribeNet, focal_loss
 from calcigraph.training.loop import FitResult, fit
-from calcigraph.training.sampling import split_patients
+from calcigraph.training.sampling import split_held_out
 from calcigraph.training.state import EpochReport
 
 Patches = NDArray[np.float32]
@@ -65,7 +65,7 @@ def train_patch_network(
     labels: NDArray[np.int64],
     patients: Sequence[str],
     *,
-    held_out: Collection[str] | None = None,
+    held_out: Collection[str],
     recipe: TrainingConfig,
     seed: int,
     run_dir: Path,
@@ -79,10 +79,10 @@ def train_patch_network(
         patches: (n, channels, size, size).
         labels: (n,) 1 for a calcification, 0 for what only looks like one.
         patients: of each patch.
-        held_out: the patients who do not train, judged by AUC; a share of them unless given.
+        held_out: the patients who do not train, judged by AUC.
     """
     labels = np.asarray(labels, np.int64)
-    split = split_patients(patients, labels, held_out=held_out, share=recipe.validation_share, seed=seed)
+    split = split_held_out(patients, held_out)
 
     def loss(logits: Tensor, target: Tensor) -> Tensor:
         each = target[:, None].expand_as(logits)  # every member learns by itself

@@ -45,17 +45,8 @@ def split_by_patient(patients: Sequence[str], labels: NDArray[np.int64], *, shar
     return Split(training=np.flatnonzero(~out), validation=np.flatnonzero(out))
 
 
-def split_patients(
-    patients: Sequence[str],
-    labels: NDArray[np.int64],
-    *,
-    held_out: Collection[str] | None,
-    share: float,
-    seed: int,
-) -> Split:
-    """Split by the patients given as held out, or, where None are given, by `split_by_patient`."""
-    if held_out is None:
-        return split_by_patient(patients, labels, share=share, seed=seed)
+def split_held_out(patients: Sequence[str], held_out: Collection[str]) -> Split:
+    """Split examples, of which `patients` are given, by the patients who are held out."""
     out = np.array([patient in held_out for patient in patients], dtype=np.bool_)
     return Split(training=np.flatnonzero(~out), validation=np.flatnonzero(out))
 
