@@ -12,6 +12,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image
 from pydicom import dcmwrite, uid
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
@@ -292,6 +293,9 @@ def _broken_raster() -> dict[str, Content]:
     files = {f"cut_{share}__{s}": c[: len(c) * share // 100] for share in (2, 50, 98)
              for s, c in (("png", png), ("tif", tiff), ("jpg", jpeg), ("pgm", pgm))}  # fmt: skip
     floating = cv2.imencode(".tif", grey.astype(np.float32))[1].tobytes()
+    animation, lzma = cv2.Animation(), io.BytesIO()
+    animation.frames, animation.durations = [colour, grey[..., None].repeat(3, axis=2)], [100, 100]
+    Image.fromarray(grey).save(lzma, "TIFF", compression="lzma")
     return files | {
         "colour__png": cv2.imencode(".png", colour)[1].tobytes(),
         "colour__jpg": cv2.imencode(".jpg", colour)[1].tobytes(),
@@ -303,6 +307,8 @@ def _broken_raster() -> dict[str, Content]:
         ),
         "one_bit__png": cv2.imencode(".png", grey, [cv2.IMWRITE_PNG_BILEVEL, 1])[1].tobytes(),
         "bad_checksum__png": png[:-30] + b"\0\0" + png[-28:],
+        "animated__png": cv2.imencodeanimation(".png", animation)[1].tobytes(),
+        "lzma__tif": lzma.getvalue(),
         "pages__tif": pages,
         "floating__tif": floating,
         "magic_only__tif": b"II*\0" + bytes(40),

@@ -95,6 +95,8 @@ def test_damage_of_these_kinds_never_passes(files: dict[str, Path], kind: str) -
         ("huge_header__png", "60000 × 60000"),
         ("huge_header__jpg", "60000 × 60000"),
         ("pages__tif", "several pages"),
+        ("lzma__tif", "compression 34925"),
+        ("animated__png", "an animated PNG"),
         ("cut_50__jpg", "truncated JPEG"),
         ("cut_50__tif", "truncated"),
         ("cut_50__png", "truncated PNG"),

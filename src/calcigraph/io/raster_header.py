@@ -72,6 +72,8 @@ def _png(content: bytes) -> RasterHeader:
             if name != b"IHDR" or length != 13:
                 raise ValueError("a PNG without a header")
             header = _png_header(content[at + 8 : end - 4])
+        if name == b"acTL":
+            raise ValueError("an animated PNG")
         at, ended = end, name == b"IEND"
     if header is None:
         raise ValueError("a PNG without a header")

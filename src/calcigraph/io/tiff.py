@@ -24,6 +24,8 @@ _COMPRESSION, _FILL_ORDER, _STRIP_ROWS, _PLANES, _TILE_COLS, _TILE_ROWS, _EXTRA 
 )
 _DATA = ((324, 325), (273, 279))  # offsets and byte counts of tiles, of strips
 _RAW, _DEFLATE, _YCBCR, _UNASSOCIATED_ALPHA = 1, (8, 32946), 6, 2
+_DECODED = {_RAW, *_DEFLATE, 5, 7, 32773}
+"""Compressions that OpenCV has everywhere: none, Deflate, LZW, JPEG, PackBits."""
 _MAX_ENTRIES, _MAX_VALUES, _PART_BYTES = 512, 1 << 20, 1 << 20
 
 
@@ -51,8 +53,8 @@ def tiff_header(content: bytes) -> TiffHeader:
     """Read and check the only page of a TIFF file.
 
     Raises:
-        ValueError: more pages, BigTIFF, floating point, another orientation, a layout that OpenCV decodes wrongly,
-            missing or truncated data.
+        ValueError: more pages, BigTIFF, an unusual compression, floating point, another orientation, a layout that
+            OpenCV decodes wrongly, missing or truncated data.
     """
     try:
         return _header(content)
@@ -85,6 +87,8 @@ def _header(content: bytes) -> TiffHeader:
     tags, next_page = _tags(content)
     if next_page:
         raise ValueError("a TIFF of several pages")
+    if _one(tags, _COMPRESSION, _RAW) not in _DECODED:
+        raise ValueError(f"a TIFF of compression {_one(tags, _COMPRESSION, _RAW)}")
     rows, cols, bits = (_one(tags, tag, 0) for tag in (_ROWS, _COLS, _BITS))
     if _one(tags, _ORIENTATION, 1) != 1:
         raise ValueError(f"a TIFF of orientation {_one(tags, _ORIENTATION, 1)}")
