@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -171,6 +172,16 @@ def test_a_cohort_is_planned_in_one_way(shell, tmp_path, options, words):
 def test_output_that_is_a_file(shell, image):
     code, _, err = shell("predict", image, "--out", image, "--spacing", "0.5")
     assert code == 2 and err.count("\n") == 1 and "--out" in err
+
+
+def test_a_full_disk_is_one_line_that_says_what_to_do(shell, image, tmp_path, monkeypatch):
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("calcigraph.batch.run.append_prediction", full)
+    code, _, err = shell("predict", image, "--out", tmp_path / "out", "--spacing", "0.5")
+    assert code == 2 and err.count("\n") == 1
+    assert os.strerror(errno.ENOSPC) in err and "run the same command again" in err
 
 
 def test_missing_arguments_and_unknown_verbs_are_one_line(shell):

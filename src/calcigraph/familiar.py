@@ -80,11 +80,20 @@ def ranges_of(seen: Sequence[Mapping[str, float]]) -> Ranges:
 def unlike(found: Mapping[str, float], ranges: Ranges) -> str:
     """Say which statistics lie outside of their ranges; empty where none does."""
     outside = [
-        f"{name} {found[name]:.3g} (trained on {low:.3g} to {high:.3g})"
+        _words(name, found[name], low, high)
         for name, (low, high) in ranges.items()
         if found[name] < low or found[name] > high
     ]
     return ", ".join(outside)
+
+
+def _words(name: str, value: float, low: float, high: float) -> str:
+    """Write a value and its range with three digits, or so many that they differ."""
+    for digits in range(3, 18):
+        given, least, most = (f"{number:.{digits}g}" for number in (value, low, high))
+        if given not in (least, most):
+            break
+    return f"{name} {given} (trained on {least} to {most})"
 
 
 def checked_ranges(read: Any) -> Ranges:

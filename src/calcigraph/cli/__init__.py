@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sys
@@ -20,6 +21,9 @@ VERBS = (predict, simulate, train, crossval, evaluate, calibrate, dataset, info)
 # ClickException: typer has moved it about, but its place above BadParameter is fixed.
 _USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+"""A full disk, a used-up quota."""
+
 
 def main() -> None:
     """Run the command line; every error that a user can mend is one line on standard error."""
@@ -32,7 +36,8 @@ def main() -> None:
     except _USAGE_ERROR as error:
         code = _complain(error.format_message())  # type: ignore[attr-defined]
     except OSError as error:
-        code = _complain(f"{error.filename or ''} {error.strerror or error}")
+        again = "; make room and run the same command again" if error.errno in _FULL else ""
+        code = _complain(f"{error.filename or ''} {error.strerror or error}{again}")
     except Interrupted as stop:
         print(f"interrupted: {stop}", file=sys.stderr)
         code = INTERRUPTED
