@@ -132,6 +132,14 @@ def test_all_failed_and_no_images_are_nothing_processed(shell, tmp_path):
     assert code == 4 and err.startswith("error: no images in") and not (tmp_path / "out2").exists()
 
 
+def test_an_input_without_images_beside_others_is_told(shell, image, tmp_path):
+    (tmp_path / "empty").mkdir()
+    code, out, err = shell(
+        "predict", image, tmp_path / "empty", "--out", tmp_path / "out", "--spacing", "0.5"
+    )
+    assert code == 0 and err == f"no images in {tmp_path / 'empty'}\n" and "1 image: 1 done" in out
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

@@ -22,6 +22,7 @@ from calcigraph.lexicon import RESEARCH_USE, count
 
 if TYPE_CHECKING:
     from calcigraph.batch import BatchResult
+    from calcigraph.io import Source
 
 LISTED = 20
 """Up to so many answers are listed on the terminal; the report holds all."""
@@ -59,10 +60,16 @@ def predict(
     from calcigraph.results import is_own_output
 
     check_given(spacing)
-    sources = [source for source in find_inputs(inputs) if not is_own_output(source.path)]
+
+    def images_in(*paths: Path) -> list[Source]:
+        return [source for source in find_inputs(paths) if not is_own_output(source.path)]
+
+    sources = images_in(*inputs)
     if not sources:
         print(f"error: no images in {', '.join(map(str, inputs))}", file=sys.stderr)
         raise typer.Exit(NOTHING_PROCESSED)
+    if empty := [str(path) for path in inputs if not images_in(path)]:
+        print(f"no images in {', '.join(empty)}", file=sys.stderr)
     check_device(device)
     start = time.perf_counter()
     from calcigraph.checkpoint import find_model
