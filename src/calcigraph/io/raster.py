@@ -27,8 +27,8 @@ def read_raster(content: bytes, label: str, *, spacing_mm: float | None, image_i
     The resolution that PNG and TIFF files state is a printing habit (72 or 96 dpi), so the spacing must be given.
 
     Raises:
-        UnreadableImage: a damaged, coloured, multi-page, floating-point, too small or too large image, or one
-            larger than any breast.
+        UnreadableImage: a damaged, coloured, animated, multi-page, floating-point, too small or too large image, or
+            one larger than any breast.
         MissingSpacing: no spacing was given.
     """
     try:
