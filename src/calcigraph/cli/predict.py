@@ -68,7 +68,7 @@ def predict(
     if not sources:
         print(f"error: no images in {', '.join(map(str, inputs))}", file=sys.stderr)
         raise typer.Exit(NOTHING_PROCESSED)
-    if empty := [str(path) for path in inputs if not images_in(path)]:
+    if len(inputs) > 1 and (empty := [str(path) for path in inputs if not images_in(path)]):
         print(f"no images in {', '.join(empty)}", file=sys.stderr)
     check_device(device)
     start = time.perf_counter()

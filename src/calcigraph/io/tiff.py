@@ -87,8 +87,8 @@ def _header(content: bytes) -> TiffHeader:
     tags, next_page = _tags(content)
     if next_page:
         raise ValueError("a TIFF of several pages")
-    if _one(tags, _COMPRESSION, _RAW) not in _DECODED:
-        raise ValueError(f"a TIFF of compression {_one(tags, _COMPRESSION, _RAW)}")
+    if (compression := _one(tags, _COMPRESSION, _RAW)) not in _DECODED:
+        raise ValueError(f"a TIFF of compression {compression}")
     rows, cols, bits = (_one(tags, tag, 0) for tag in (_ROWS, _COLS, _BITS))
     if _one(tags, _ORIENTATION, 1) != 1:
         raise ValueError(f"a TIFF of orientation {_one(tags, _ORIENTATION, 1)}")
