@@ -91,6 +91,44 @@ def test_unused_high_bits_are_ignored(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read(tmp_path, dirty).pixels, read(tmp_path, pixels).pixels)
 
 
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("above", [1, 700, 28000])
+def test_values_beyond_bits_stored_are_refused(tmp_path: Path, above: int, signed: bool) -> None:
+    pixels = some_pixels(12, signed=signed)
+    pixels[20, 20] = pixels.max() + above  # would be black
+    with pytest.raises(
+        UnreadableImage, match=r"pixel values up to \d+ beyond the 12 bit of Bits Stored"
+    ) as caught:
+        read(tmp_path, pixels)
+    assert "\n" not in str(caught.value)
+
+
+def test_old_overlays_are_no_part_of_the_value(tmp_path: Path) -> None:
+    pixels = some_pixels(12)
+    drawn = pixels.copy()
+    drawn[5:9, 5:9] |= np.uint16(0x8000)
+    with pytest.raises(UnreadableImage, match="beyond the 12 bit"):
+        read(tmp_path, drawn)
+    dataset = dicom(drawn)
+    dataset.add_new(0x60020102, "US", 15)
+    mammogram = read_mammogram(save(dataset, tmp_path / "told.dcm"))
+    np.testing.assert_array_equal(mammogram.pixels, read(tmp_path, pixels).pixels)
+
+
+def test_signed_values_without_their_sign_above_bits_stored(tmp_path: Path) -> None:
+    pixels = some_pixels(12, signed=True)
+    bare = (pixels.view(np.uint16) & 0x0FFF).view(np.int16)
+    np.testing.assert_array_equal(read(tmp_path, bare).pixels, read(tmp_path, pixels).pixels)
+
+
+def test_padding_beyond_bits_stored(tmp_path: Path) -> None:
+    pixels = some_pixels(12)
+    pixels[:, :10] = 65535
+    mammogram = read_mammogram(save(dicom(pixels, PixelPaddingValue=65535), tmp_path / "a.dcm"))
+    assert not mammogram.pixels[:, :10].any()
+    np.testing.assert_allclose(mammogram.pixels[:, 10:], full_range(pixels[:, 10:]), atol=1e-6)
+
+
 @pytest.mark.filterwarnings("ignore:overflow encountered in exp")
 @pytest.mark.parametrize("function", ["LINEAR", "LINEAR_EXACT", "SIGMOID"])
 @pytest.mark.parametrize(("centre", "width"), [(2048, 4096), (1500, 700), (900.5, 33.3), (2000, 2)])
@@ -171,6 +209,16 @@ def test_signed_padding_written_as_unsigned(tmp_path: Path) -> None:
     pixels[:, :10] = -2000
     dataset = dicom(pixels)
     dataset.add_new(0x00280120, "US", 65536 - 2000)
+    mammogram = read_mammogram(save(dataset, tmp_path / "a.dcm"))
+    assert not mammogram.pixels[:, :10].any()
+    np.testing.assert_allclose(mammogram.pixels[:, 10:], full_range(pixels[:, 10:]), atol=1e-6)
+
+
+def test_unsigned_padding_written_as_signed(tmp_path: Path) -> None:
+    pixels = some_pixels().clip(None, 4000)
+    pixels[:, :10] = 65535
+    dataset = dicom(pixels, BitsStored=16, HighBit=15)
+    dataset.add_new(0x00280120, "SS", -1)
     mammogram = read_mammogram(save(dataset, tmp_path / "a.dcm"))
     assert not mammogram.pixels[:, :10].any()
     np.testing.assert_allclose(mammogram.pixels[:, 10:], full_range(pixels[:, 10:]), atol=1e-6)

@@ -34,11 +34,12 @@ def grey_table(tags: Tags, counts: Counts) -> GreyTable:
         counts: (256 or 65536,) how often each bit pattern occurs in the image.
 
     Raises:
-        UnreadableImage: a transform that the tags describe wrongly.
+        UnreadableImage: a transform that the tags describe wrongly, or values beyond Bits Stored.
     """
     stored = stored_values(tags, len(counts))
     padding, padding_note = _padding(tags, stored)
     seen = np.where(padding, 0, counts)
+    _require_bits(tags, stored, seen)
     if is_for_processing(tags):
         grey, notes = raw_grey(tags, stored, seen)
     else:
@@ -77,11 +78,31 @@ def _padding(tags: Tags, stored: Values) -> tuple[NDArray[np.bool_], str]:
         return np.zeros(stored.shape, np.bool_), ""
     limit = tags.whole("PixelPaddingRangeLimit")
     ends = [value, value if limit is None else limit]
-    if tags.whole("PixelRepresentation") == 1:  # often written with the unsigned VR
-        ends = [v - 65536 if v >= 32768 else v for v in ends]
+    # Often written with the other VR: unsigned for signed pixels, signed for unsigned ones.
+    signed = tags.whole("PixelRepresentation") == 1
+    ends = [v - 65536 if signed and v >= 32768 else v + 65536 if not signed and v < 0 else v for v in ends]
     low, high = sorted(ends)
     words = f"padding {low}" if low == high else f"padding {low} to {high}"
-    return (stored >= low) & (stored <= high), words
+    # As it is stored, or with the bits above Bits Stored: 65535 beside pixels of 12 bit.
+    values = [stored] if signed else [stored, np.arange(len(stored))]
+    return np.any([(each >= low) & (each <= high) for each in values], axis=0), words
+
+
+def _require_bits(tags: Tags, stored: Values, seen: Counts) -> None:
+    """Refuse values that Bits Stored cannot hold: without the bits above it, white would become black.
+
+    What is the same in all pixels there, the sign, or an overlay that the tags tell of is no part of the value.
+    """
+    bits = tags.whole("BitsStored") or 1
+    patterns = np.flatnonzero(seen)
+    above = (patterns & ~tags.overlay_bits()) >> bits
+    sign = (stored[patterns].astype(np.int64) & (len(stored) - 1) & ~tags.overlay_bits()) >> bits
+    if (above != sign).any() and len(np.unique(above)) > 1:
+        raise UnreadableImage(
+            f"{tags.label}: pixel values up to {patterns.max()} beyond the {bits} bit of Bits Stored",
+            allowed="values that Bits Stored can hold",
+            do="export the image again",
+        )
 
 
 def _presented(tags: Tags, stored: Values, seen: Counts) -> tuple[Values, tuple[str, ...]]:

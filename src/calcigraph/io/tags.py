@@ -95,6 +95,16 @@ class Tags:
         """The value as pydicom has it, or None."""
         return self._value(keyword)
 
+    def overlay_bits(self) -> int:
+        """Bits of a pixel in which overlays lie, added up (retired in 2004, PS3.3 C.9.2)."""
+        try:
+            found = [self._datasets[0].get((group, 0x0102)) for group in range(0x6000, 0x6020, 2)]
+            return sum(
+                {1 << int(element.value) for element in found if element is not None and element.value}
+            )
+        except DICOM_FAULTS:
+            return 0
+
     def items(self, keyword: str) -> list[Tags]:
         """The items of a sequence; none where the tag is absent.
 
