@@ -222,13 +222,31 @@ def test_whatever_matters_is_computed_again(images, tmp_path, changed):
     else:
         expected = ["a"]
         if changed == "input":
-            os.utime(images / "a.png", ns=(1, 1))
+            (images / "a.png").write_bytes((images / "c.png").read_bytes())
         elif changed == "record":
             (out / "a" / "prediction.json").write_text("{")
         else:
             (out / "a" / {"table": "calcifications.csv", "overlay": "overlay.png"}[changed]).unlink()
     predict_batch(sources(images, "ab"), pipeline, out=out, spacing_mm=spacing, model_digest=digest)
     assert pipeline.asked == expected
+
+
+def test_images_are_told_by_what_is_in_them(tmp_path):
+    def write(seed: int, time_ns: int) -> int:
+        pixels = (hand_made.mammogram(rows=120, cols=90, seed=seed).pixels * 65535).astype(np.uint16)
+        cv2.imwrite(str(tmp_path / "a.png"), pixels, [cv2.IMWRITE_PNG_COMPRESSION, 0])
+        os.utime(tmp_path / "a.png", ns=(time_ns, time_ns))
+        return (tmp_path / "a.png").stat().st_size
+
+    def asked() -> list[str]:
+        pipeline = hand_made.HandMadePipeline()
+        run(sources(tmp_path, "a"), tmp_path / "out", pipeline)
+        return pipeline.asked
+
+    size = write(0, 1)
+    assert asked() == ["a"]
+    assert write(1, 1) == size and asked() == ["a"]  # another image of the same size and time
+    assert write(1, 2) == size and asked() == []  # the same one, copied
 
 
 def test_failed_images_are_tried_again(images, tmp_path):

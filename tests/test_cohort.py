@@ -124,6 +124,15 @@ def test_another_cohort_in_the_same_folder_is_refused_in_one_line(copy, plan, op
     assert fingerprints(copy) == before
 
 
+def test_a_cohort_of_another_simulator_is_not_gone_on_with(copy, monkeypatch):
+    monkeypatch.setattr("calcigraph.simulate.cohort.code_digest", lambda part: f"other {part}")
+    (copy / "truth" / "S0001_L_CC.csv").unlink()
+    before = fingerprints(copy)
+    with pytest.raises(BadManifest, match="another simulated cohort"):
+        write(copy)
+    assert fingerprints(copy) == before
+
+
 def test_a_folder_that_is_a_file_is_refused_in_one_line(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(BadManifest, match="cannot be written"):

@@ -8,9 +8,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from calcigraph.cli import main
 from calcigraph.evaluate import evaluate_model
 from calcigraph.io import read_dataset, write_manifest
 from calcigraph.pipeline import Pipeline
+from calcigraph.provenance import file_digest
 
 
 def test_evaluation(trained, tiny_cohort, tmp_path):
@@ -36,6 +38,28 @@ def test_evaluation(trained, tiny_cohort, tmp_path):
     assert len(table) == 13 and table["truth"].notna().sum() == 12
     assert len(pd.read_csv(tmp_path / "froc.csv")) == 51
     assert (tmp_path / "figures" / "confusion_matrix.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize("verb", ["evaluate", "calibrate"])
+def test_images_that_trained_the_model_are_told(trained, tiny_cohort, tmp_path, monkeypatch, capsys, verb):
+    run = trained("default")[0]
+    parts = json.loads((run / "images.json").read_text())
+    data = read_dataset(tiny_cohort)
+    assert sorted(parts) == sorted(file_digest(data.folder / case.path) for case in data.cases)
+    asked = [case for case in data.cases if verb == "evaluate" or case.distribution is not None]
+    seen = [parts[file_digest(data.folder / case.path)] for case in asked]
+    told = len(seen) if verb == "evaluate" else seen.count("train")
+    copied = shutil.copytree(run / "model", tmp_path / "model")
+
+    def said(model: Path) -> str:
+        call = ["calcigraph", verb, str(model), str(tiny_cohort), "--out", str(tmp_path / model.name)]
+        monkeypatch.setattr("sys.argv", call)
+        with pytest.raises(SystemExit, match=r"^(0|None)?$"):
+            main()
+        return capsys.readouterr().out
+
+    assert told > 0 and f"{told} images trained this model" in said(run)
+    assert "trained this model" not in said(copied)  # its run is not known
 
 
 def test_nothing_of_an_earlier_evaluation_stays_beside_a_later_one(trained, tiny_cohort, tmp_path):

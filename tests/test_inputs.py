@@ -20,6 +20,16 @@ def png(path: Path) -> Path:
     return path
 
 
+def test_an_archive_counts_by_what_is_in_it(tmp_path):
+    path = zipped(tmp_path / "a.zip", {"1.png": b"1", "2.png": b"2"})
+    before = {source.digest() for source in find_inputs(path)}
+    copied = zipped(tmp_path / "b.zip", {"1.png": b"1", "2.png": b"2"})
+    copied.write_bytes(path.read_bytes())
+    assert len(before) == 1 and {source.digest() for source in find_inputs(copied)} == before
+    zipped(path, {"1.png": b"1", "2.png": b"33"})
+    assert {source.digest() for source in find_inputs(path)} != before
+
+
 def zipped(path: Path, members: dict[str, bytes]) -> Path:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
         for name, content in members.items():

@@ -22,7 +22,7 @@ from calcigraph.models import build_networks
 from calcigraph.pipeline import Pipeline
 from calcigraph.training import KeptDetector, train_model
 from calcigraph.training.card import detector_lines
-from calcigraph.training.model import encode_cases, hold_against, hold_out
+from calcigraph.training.model import encode_cases, hold_against, hold_out, training_cases
 from calcigraph.training.points import draw_views
 from calcigraph.training.run_folder import claim_folder, read_record, run_key
 from inline_pool import InlinePool
@@ -158,6 +158,29 @@ def test_a_run_is_decided_by_all_the_weights_it_is_given(tiny_cohort):
     given = ((), (kept,), (start,), (other,), (kept, start), (kept, other), (start, kept))
     keys = [run_key(data, config, *networks) for networks in given]
     assert len(set(keys)) == len(given) and keys[4] == run_key(data, config, kept, start)
+
+
+def test_a_run_is_decided_by_the_code(tiny_cohort, monkeypatch):
+    data, config = read_dataset(tiny_cohort), CONFIGS["default"]
+    before = run_key(data, config)
+    monkeypatch.setattr("calcigraph.training.run_folder.code_digest", lambda: "other code")
+    assert run_key(data, config) != before
+
+
+def test_where_images_are_marked_train_these_alone_do(tiny_cohort):
+    data = read_dataset(tiny_cohort)
+
+    def used(*splits):
+        marks = [*splits, *[None] * (len(data) - len(splits))]
+        cases = tuple(replace(case, split=split) for case, split in zip(data.cases, marks, strict=True))
+        return [
+            data.cases.index(replace(case, split=None)) for case in training_cases(replace(data, cases=cases))
+        ]
+
+    every = list(range(len(data)))
+    assert used() == used("validation") == every
+    assert used("test") == used("test", "validation") == every[1:]
+    assert used("train", "test", "train", "validation") == [0, 2, 3]
 
 
 def without_truth(tiny_cohort, folder):

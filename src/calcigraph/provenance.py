@@ -44,9 +44,13 @@ def versions() -> dict[str, str]:
 
 
 @cache
-def code_digest() -> str:
-    """Return a fingerprint of this package's sources, by which the work of other code of one version is told."""
-    folder = Path(__file__).parent
+def code_digest(part: str = "") -> str:
+    """Return a fingerprint of this package's sources, by which the work of other code of one version is told.
+
+    Args:
+        part: of one of its packages alone, such as `simulate`; "" for all.
+    """
+    folder = Path(__file__).parent / part
     files = [(str(path.relative_to(folder)), file_digest(path)) for path in sorted(folder.rglob("*.py"))]
     return fingerprint(versions()["calcigraph"], files)
 
@@ -106,6 +110,8 @@ def file_stamp(path: Path) -> tuple[int, int] | None:
 def file_digest(path: Path) -> str | None:
     """Return the SHA-256 of what a file holds, wherever and whenever it was written; None where there is none."""
     try:
+        if not path.is_file():  # a pipe would never end
+            return None
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except (OSError, ValueError):

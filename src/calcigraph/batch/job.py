@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from calcigraph.errors import BadConfig, CalcigraphError, UnreadableImage
 from calcigraph.io import Source
-from calcigraph.provenance import StageClock, code_digest, file_stamp, fingerprint, versions
+from calcigraph.provenance import StageClock, code_digest, fingerprint, versions
 from calcigraph.records import no_probabilities
 from calcigraph.report import REPORT
 from calcigraph.results import (
@@ -54,7 +54,7 @@ class Job:
         """Return what changes with the input, the model, the settings or the code."""
         settings = asdict(self.pipeline.config)
         model = (self.pipeline.model_name, self.model_digest, code_digest(), settings)
-        return fingerprint(source.label, file_stamp(source.path), self.spacing_mm, model)
+        return fingerprint(source.label, source.digest(), self.spacing_mm, model)
 
     def earlier(self, source: Source) -> ImageResult | None:
         """Return what an earlier run left of the same input, model, settings and code."""

@@ -49,12 +49,15 @@ def calibrate(
     check_device(device)
     check_workers(workers)
     from calcigraph.calibrate import calibrate_model, calibrating_cases
+    from calcigraph.checkpoint import find_model
     from calcigraph.io import prepare_folder, read_dataset
+    from calcigraph.training.run_folder import parts_of
 
     data = read_dataset(dataset)
     prepare_folder(out)
     try:
-        with progress(len(calibrating_cases(data))) as move:
+        cases = calibrating_cases(data)
+        with progress(len(cases)) as move:
             done = calibrate_model(
                 model,
                 data,
@@ -67,6 +70,8 @@ def calibrate(
         raise Interrupted(f"what was asked is kept in {out}; the same command goes on from there") from None
     for image_id, why in done.failures.items():
         print(f"{image_id}: failed: {why}")
+    if trained := parts_of(find_model(model), data, cases).count("train"):
+        print(f"{count(trained, 'image')} trained this model: it is too sure of them, and will be of others")
     print(f"{count(done.after.n, 'image')} with a calcification; on {done.empty} more none was found")
     print(f"temperature {done.temperature} (95 %, by drawing patients with replacement)")
     print(

@@ -51,11 +51,13 @@ def evaluate(
     """
     check_device(device)
     check_workers(workers)
+    from calcigraph.checkpoint import find_model
     from calcigraph.evaluate import evaluate_model, scored_cases
     from calcigraph.io import prepare_folder, read_dataset
     from calcigraph.pipeline import Pipeline
     from calcigraph.results import RUN
     from calcigraph.seed import require_seed
+    from calcigraph.training.run_folder import parts_of
 
     require_seed(seed)
     data = read_dataset(dataset)
@@ -63,7 +65,8 @@ def evaluate(
     if prevalence is not None:
         pipeline = pipeline.expecting(prevalence)
     prepare_folder(out, refused=(RUN,))
-    asked = len(scored_cases(data))
+    judged = scored_cases(data)
+    asked = len(judged)
     try:
         with progress(asked) as move:
             result = evaluate_model(
@@ -78,6 +81,10 @@ def evaluate(
         raise Interrupted(f"judged images are kept in {out}; the same command goes on from there") from None
     if asked < len(data):
         print(f"{count(asked, 'image')} of {len(data)}: those that the manifest marks test")
+    if seen := len(judged) - parts_of(find_model(model), data, judged).count(""):
+        print(
+            f"{count(seen, 'image')} trained this model or chose its settings: its scores on them are too good"
+        )
     _show(result)
     figures = ", figures" if result.distribution is not None else ""
     print(f"{out}: predictions.csv, metrics.json{figures}")

@@ -6,12 +6,14 @@ import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from calcigraph.errors import UnreadableImage
 from calcigraph.io.archive import list_members, read_member
 from calcigraph.io.read import read_content, read_mammogram, safe_id, what_is_wrong
 from calcigraph.io.spacing import check_given
+from calcigraph.provenance import file_digest, file_stamp
 from calcigraph.records import Mammogram
 
 _SIDECAR_SUFFIX = re.compile(
@@ -40,6 +42,12 @@ class Source:
     member: str = ""
     problem: str = ""
 
+    def digest(self) -> str | None:
+        """Return a fingerprint of what the file or the archive holds now; None where it cannot be read."""
+        return (
+            file_digest(self.path) if not self.member else _archive_digest(self.path, file_stamp(self.path))
+        )
+
     def open(self, spacing_mm: float | None = None) -> Mammogram:
         """Read the mammogram.
 
@@ -57,12 +65,19 @@ class Source:
         return read_content(content, self.label, spacing_mm=spacing_mm, image_id=self.image_id)
 
 
+@lru_cache(maxsize=1)
+def _archive_digest(archive: Path, stamp: tuple[int, int] | None) -> str | None:
+    """Fingerprint of an archive, read once for all of its members; `stamp` tells it from what was there before."""
+    return file_digest(archive)
+
+
 def find_inputs(paths: str | Path | Sequence[str | Path]) -> list[Source]:
     """List the images in files, folders (with their subfolders, in order) and zip archives.
 
     Hidden files, `__MACOSX`, DICOMDIR and sidecars (text, tables, ...) are skipped, unless a file is named
     itself. A path that does not exist, a folder or an archive that does not open becomes a source that fails. Links
     to folders are followed, each folder once. An image reached twice is listed once. An empty folder has no sources.
+    `Source.open` reads a source's mammogram.
     """
     found: dict[tuple[str, str], Source] = {}
     for path in [paths] if isinstance(paths, (str, Path)) else paths:

@@ -7,7 +7,6 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
-from importlib import metadata
 from pathlib import Path
 
 import cv2
@@ -21,6 +20,7 @@ from calcigraph.io.tables import whole_file, write_table, write_text
 from calcigraph.io.truth import OUTLINE_COLUMNS, outline_path, truth_path, write_truth
 from calcigraph.lexicon import View
 from calcigraph.processes import spread
+from calcigraph.provenance import code_digest, versions
 from calcigraph.seed import require_seed
 from calcigraph.simulate.acquire import ACQUISITIONS, Acquisition, draw_acquisition
 from calcigraph.simulate.anatomy import grow_breast
@@ -161,10 +161,10 @@ def write_cohort(
 
 
 def _claim(folder: Path, plan: Plan, options: CohortOptions) -> None:
-    """Make the folders and note what they hold, so that a killed run goes on only with cohort and version."""
+    """Make the folders and note what they hold, so that a killed run goes on only with cohort and simulator."""
     digest = hashlib.sha256(repr(plan).encode()).hexdigest()
-    version = metadata.version("calcigraph")
-    claim = json.dumps({**asdict(options), "plan_sha256": digest, "calcigraph": version}, indent=2) + "\n"
+    code = {"calcigraph": versions()["calcigraph"], "code": code_digest("simulate")}
+    claim = json.dumps({**asdict(options), "plan_sha256": digest, **code}, indent=2) + "\n"
     note = folder / "simulation.json"
     is_new = not note.exists()
     if is_new:
@@ -182,7 +182,7 @@ def _claim(folder: Path, plan: Plan, options: CohortOptions) -> None:
     if held != claim:
         raise BadManifest(
             f"{folder} holds another simulated cohort",
-            allowed="an empty folder",
+            allowed="an empty folder, or one that these settings and this version of the simulator began",
             do="choose another or delete it",
         )
 

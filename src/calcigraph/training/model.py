@@ -30,7 +30,7 @@ from calcigraph.training.card import HeldOut, write_card
 from calcigraph.training.detector import Road, train_detector
 from calcigraph.training.graphs import classes_of, train_distribution_network
 from calcigraph.training.pretraining import pretrain
-from calcigraph.training.run_folder import claim_folder, run_key, seconds_so_far
+from calcigraph.training.run_folder import claim_folder, note_images, run_key, seconds_so_far
 from calcigraph.training.sampling import split_by_patient
 from calcigraph.training.state import Reporter
 from calcigraph.training.temperature import expected_shares, fit_temperature
@@ -95,8 +95,8 @@ def train_model(
     """Train every network on a data set of the contract; a killed run goes on when called again.
 
     Args:
-        dataset: images marked `test` in its manifest are left alone; those marked `validation` are held out,
-            or, where none are, a share of the patients of each class.
+        dataset: its `training_cases`; those marked `validation` are held out, or, where none are, a share of the
+            patients of each class.
         config: settings, recipes and seed.
         run: folder for everything; `run/model` is the result.
         detector: of another model, which is kept; without it the data set must have truth tables, on which a detector
@@ -112,7 +112,7 @@ def train_model(
         BadManifest: nothing to train on.
         BadModel: `run` holds a run on other data, with other settings or other weights to start from.
     """
-    cases = [case for case in dataset.cases if case.split != "test"]
+    cases = training_cases(dataset)
     if detector is not None:
         config = keep_detector(config, detector.config)
     held_out = hold_out(cases, config) if held_out is None else held_out
@@ -123,6 +123,7 @@ def train_model(
     with claim_folder(run, dataset, key, settings=to_toml(config)):
         started = time.perf_counter()
         write_json(run / "splits.json", {"validation": sorted(held_out)})
+        note_images(run, dataset, cases, held_out)
         shown = replace(dataset, cases=tuple(cases))
         candidates = candidates or run / "candidates"
         detect_dataset(shown, config, candidates, report=lambda *n: reporter.stage("detect", *n))
@@ -150,6 +151,13 @@ def train_model(
         )
         save_model(trained.folder, road.config, networks, temperature=temperature, ranges=ranges, card=card)
     return trained
+
+
+def training_cases(dataset: Dataset) -> list[Case]:
+    """Return the images that train or are held out: all but those marked `test`; where some are marked `train`, those
+    without a mark are left alone, too."""
+    marked = any(case.split == "train" for case in dataset.cases)
+    return [case for case in dataset.cases if case.split != "test" and (case.split or not marked)]
 
 
 def keep_detector(config: Config, of: Config) -> Config:

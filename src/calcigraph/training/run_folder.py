@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,12 +22,13 @@ from calcigraph.io.output import refuse_others
 from calcigraph.io.tables import write_json, write_text
 from calcigraph.io.truth import truth_path
 from calcigraph.models import Networks
-from calcigraph.provenance import file_digest, fingerprint, versions
+from calcigraph.provenance import code_digest, file_digest, fingerprint, versions
 
 RUN_FILE = "run.json"
 OWN = (
     CONFIG_FILE,
     "splits.json",
+    "images.json",
     "predictions.csv",
     "metrics.json",
     "MODEL_CARD.md",
@@ -36,6 +37,8 @@ OWN = (
     "model",
 )
 """What a training or a study writes, and would write over; what else it writes has names of its own."""
+
+IMAGES_FILE = "images.json"
 
 LOCK_FILE = ".lock"
 """Held by the process at work in a run folder; the system lets go of it whatever ends the process."""
@@ -55,7 +58,7 @@ def claim_folder(
         notes: what else `run.json` says.
 
     Raises:
-        BadModel: the folder holds a run on other data, with other settings or another version, or another process
+        BadModel: the folder holds a run on other data, with other settings or by other code, or another process
             is at work in it.
         BadConfig: it holds no run, but files that a run would write over.
     """
@@ -65,7 +68,7 @@ def claim_folder(
             refuse_others(run, OWN, what="holds a file that is of no run")
         if held and held.get("key") != key:
             raise BadModel(
-                f"{run} with a run on other data, settings or weights, or of another version",
+                f"{run} with a run on other data, settings or weights, or by another version of calcigraph",
                 allowed="a new folder, or what it was made with",
                 do="choose another --out",
             )
@@ -117,8 +120,8 @@ def run_key(dataset: Dataset, config: Config, *given: Networks) -> str:
 
 
 def data_key(dataset: Dataset) -> str:
-    """Return a fingerprint of a data set's images, truth and manifest, and of the version that reads them."""
-    return fingerprint([case_stamp(dataset, case) for case in dataset.cases], versions()["calcigraph"])
+    """Return a fingerprint of a data set's images, truth and manifest, and of the code that reads them."""
+    return fingerprint([case_stamp(dataset, case) for case in dataset.cases], code_digest())
 
 
 def made_of(config: Config, *given: Networks) -> str:
@@ -139,6 +142,29 @@ def case_stamp(dataset: Dataset, case: Case) -> list[str]:
     """Return what tells an image of a data set from any other: its row, and digests of its file and truth."""
     files = (dataset.folder / case.path, truth_path(dataset.folder, case.image_id))
     return [repr(case), *(str(file_digest(file)) for file in files)]
+
+
+def note_images(run: Path, dataset: Dataset, cases: Sequence[Case], held_out: Collection[str]) -> None:
+    """Note which images train and which are held out, by what is in their files."""
+    part = {case: "validation" if case.patient_id in held_out else "train" for case in cases}
+    write_json(
+        run / IMAGES_FILE, {str(file_digest(dataset.folder / case.path)): part[case] for case in cases}
+    )
+
+
+def parts_of(model: Path, dataset: Dataset, cases: Sequence[Case]) -> list[str]:
+    """Tell for each image what it was to a model: `train`, `validation`, or "" where it was neither.
+
+    Args:
+        model: its folder; only one that lies in the folder of its run is known.
+        dataset: of the cases.
+        cases: some of its cases.
+    """
+    try:
+        part = json.loads((model.parent / IMAGES_FILE).read_text(encoding="utf-8"))
+        return [part.get(file_digest(dataset.folder / case.path), "") for case in cases]
+    except (OSError, ValueError, AttributeError):  # none, or of somebody else
+        return [""] * len(cases)
 
 
 def _write(run: Path, record: Mapping[str, object], seconds: float) -> None:
