@@ -13,7 +13,7 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 import hand_made
-from calcigraph import figures
+from calcigraph import BadConfig, figures
 from calcigraph.figures.panel import SCALE_BARS_MM, Window, grey, scale_bar_mm, zoom_window
 from calcigraph.lexicon import DISTRIBUTIONS, RESEARCH_USE
 
@@ -271,3 +271,9 @@ def test_outline_has_its_colour():
     drawn = rendered(figures.overlay(image, hand_made.prediction(image)))
     green = 255 * np.asarray(to_rgb("#59c9a5"))
     assert (np.abs(drawn - green).max(axis=2) < 60).sum() > 300
+
+
+def test_a_prediction_is_drawn_on_its_own_image_alone():
+    image = hand_made.mammogram()
+    with pytest.raises(BadConfig, match=r"prediction of image other on image \S+; allowed: .* same image"):
+        figures.overlay(image, replace(hand_made.prediction(image), image_id="other"))

@@ -30,7 +30,12 @@ CASES = (
     Case("c.1", "p2", Path("images/c.dcm"), None, None, Distribution.LINEAR, None, "test"),
 )
 TRUTH = pd.DataFrame(
-    {"row_px": [1.5, 20.123456], "col_px": [2.0, 30.0], "diameter_mm": [0.3, 0.25], "kind": ["x", "y"]}
+    {
+        "row_px": [1.5, 20.123456],
+        "col_px": [2.0, 30.0],
+        "diameter_mm": [0.3, 0.25],
+        "kind": ["lesion", "vascular"],
+    }
 )
 
 
@@ -75,13 +80,17 @@ def test_truth(folder: Path) -> None:
     table = dataset.truth(dataset.cases[0])
     assert table is not None
     np.testing.assert_allclose(table["row_px"], [1.5, 20.1235])
-    assert list(table["kind"]) == ["x", "y"]
+    assert list(table["kind"]) == ["lesion", "vascular"]
     assert dataset.truth(dataset.cases[1]) is None
 
 
 @pytest.mark.parametrize(
     ("kind", "snr", "words"),
-    [("", "5", "row 3 has an empty kind"), ("lesion", "high", "row 3 has an snr that is not a number")],
+    [
+        ("", "5", "row 3 has an empty kind"),
+        ("punctate", "5", "row 3 has a kind that is none of lesion, scattered, coarse, vascular"),
+        ("lesion", "high", "row 3 has an snr that is not a number"),
+    ],
 )
 def test_a_kind_or_signal_that_cannot_be_is_refused(folder: Path, kind: str, snr: str, words: str) -> None:
     text = f"row_px,col_px,diameter_mm,kind,snr\n1,2,0.3,lesion,\n1,2,0.3,{kind},{snr}\n"
@@ -137,7 +146,8 @@ def test_columns_in_any_order_with_extras_blank_rows_and_a_byte_order_mark(folde
         ("a,p,../set/images/a.png,,,,,", "leaves the folder"),
         ("a,p,/etc/hostname,,,,,", "leaves the folder"),
         ("a,p,C:\\a.png,,,,,", "leaves the folder"),
-        ("a,p,images/link.png,,,,,", "leaves the folder"),
+        ("a,p,images/link.png,,,,,", "leaves the folder by a link"),
+        ("a,p,images\\a.png,,,,,", "is not a file (folders are parted by /)"),
         ("a,p,images/a.png,left,,,,", "laterality 'left' (allowed: L, R, or empty)"),
         ("a,p,images/a.png,,AP,,,", "view 'AP'"),
         ("a,p,images/a.png,,,clustered,,", "distribution 'clustered' (allowed: diffuse,"),

@@ -38,6 +38,18 @@ def test_what_is_no_mammogram_is_refused_in_one_line(pixels, spacing_mm):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("word", [{"laterality": "left"}, {"view": "cc"}, {"chest_wall": "L"}])
+def test_words_that_say_nothing_are_refused_in_one_line(word):
+    with pytest.raises(UnreadableImage, match=r"^image: .*allowed: .*, or None;") as caught:
+        Mammogram(GREY, (0.1, 0.1), **word)
+    assert "\n" not in str(caught.value)
+
+
+def test_records_of_arrays_are_equal_to_themselves():
+    one, other = Mammogram(GREY, (0.1, 0.1)), Mammogram(GREY, (0.1, 0.1))
+    assert one == one and one != other and len({one, other}) == 2 and other in [one, other]
+
+
 def test_the_refusal_says_what_the_pixels_are():
     with pytest.raises(UnreadableImage, match=r"pixels 40×30 of float32 from -0\.5 to -0\.5; allowed"):
         Mammogram(-GREY, (0.1, 0.1))

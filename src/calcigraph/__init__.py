@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from calcigraph import figures
-    from calcigraph.config import Config
+    from calcigraph.config import Config, load_preset
     from calcigraph.errors import (
         BadConfig,
         BadManifest,
@@ -54,12 +54,13 @@ __all__ = [
     "__version__",
     "figures",
     "find_inputs",
+    "load_preset",
     "read_dataset",
     "read_mammogram",
 ]
 
 _HOMES = {
-    "config": ("Config",),
+    "config": ("Config", "load_preset"),
     "errors": (
         "BadConfig",
         "BadManifest",

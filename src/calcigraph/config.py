@@ -201,11 +201,13 @@ class Config:
     """The whole road from pixels to a descriptor."""
 
     preset: str = "default"
+    """That it started from. `load_preset` gives a preset's settings; its name alone does not change the others."""
     seed: int = 0
     prevalence: str = "cbis-ddsm"
     """How frequent `predict` expects each distribution to be: `equal`, `cbis-ddsm` or five shares, as "2,8,66,8,16"."""
     prevalence_weight: float = 0.5
-    """0: all equally; 1: as frequent as that; between, a compromise for a population that is not known."""
+    """0: all equally; 1: as frequent as that, as `--prevalence` has it; between, a compromise for a population that is
+    not known."""
     validation_share: float = 0.15
     """Share of the training patients of each class held out, where none are marked: they choose the epoch that is kept
     of every network, the threshold and the temperature."""
@@ -233,6 +235,7 @@ class Config:
     )
 
     def __post_init__(self) -> None:
+        require_preset(self.preset)
         require_seed(self.seed)
         shares_of(self.prevalence)
         require_each(self, SHARE, "prevalence_weight")
@@ -279,6 +282,15 @@ def load_preset(name: str) -> Config:
     Raises:
         BadConfig: no such preset.
     """
+    require_preset(name)
+    return PRESETS[name]()
+
+
+def require_preset(name: str) -> None:
+    """Refuse what is no preset's name.
+
+    Raises:
+        BadConfig: no such preset.
+    """
     if name not in PRESETS:
         raise BadConfig(f"preset {name!r}", allowed=", ".join(PRESETS), do="choose one of these")
-    return PRESETS[name]()

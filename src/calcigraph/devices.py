@@ -13,7 +13,7 @@ def check_device(name: str) -> None:
     Raises:
         BadConfig: an unknown name, or a device this machine does not have.
     """
-    if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", name):
+    if not isinstance(name, str) or not re.fullmatch(r"cpu|mps|cuda(:\d+)?", name):
         raise BadConfig(f"device {name!r}", allowed="cpu, cuda, cuda:N, mps", do="choose one of these")
     if name != "cpu" and name not in (present := devices()):
         raise BadConfig(

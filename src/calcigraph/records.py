@@ -1,6 +1,7 @@
 """The records that travel through the package: a mammogram, its breast, its candidates, its prediction.
 
-Geometry is (row, col) everywhere; pixel coordinates have their origin at the centre of the top-left pixel.
+Geometry is (row, col) everywhere; pixel coordinates have their origin at the centre of the top-left pixel. Records that
+hold arrays or tables are equal to themselves alone.
 """
 
 from __future__ import annotations
@@ -28,21 +29,23 @@ CANDIDATE_COLUMNS = (*POSITION_COLUMNS, "diameter_mm", "contrast", "probability"
 
 CALCIFICATION_COLUMNS = (*CANDIDATE_COLUMNS, "saliency")
 
+SIDES_OF_IMAGE = ("left", "right", "top", "bottom")
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class Mammogram:
     """One view of one breast, as displayed: bright is dense.
 
     Raises:
-        UnreadableImage: pixels or spacing are not as said here.
+        UnreadableImage: pixels, spacing, side, view or chest wall are not as said here.
 
     Attributes:
         pixels: (rows, cols) float32 in [0, 1]; background and padding are 0.
         spacing_mm: (row, col) distance between pixel centres in the plane of the breast, mm.
         image_id: unique within a batch; names the output folder.
         path: where it was read from; inside a zip: ``archive.zip!member``.
-        chest_wall: image side at which the chest wall lies ("left", "right", "top", "bottom"), where the
-            file says so (Patient Orientation (0020,0020)); otherwise found from the breast's shape.
+        chest_wall: image side at which the chest wall lies (one of `SIDES_OF_IMAGE`), where the file
+            says so (Patient Orientation (0020,0020)); otherwise found from the breast's shape.
         transforms: every transform that reading applied, in order, in words.
     """
 
@@ -69,6 +72,15 @@ class Mammogram:
             "give the distance of pixel centres",
         )
         check_extent(self.image_id, self.shape, self.spacing_mm)
+        words = {"laterality": Laterality, "view": View, "chest_wall": SIDES_OF_IMAGE}
+        for name, allowed in words.items():
+            value = getattr(self, name)
+            self._require(
+                value is None or value in tuple(allowed),
+                f"{name} {reprlib.repr(value)}",
+                f"{', '.join(allowed)}, or None",
+                "choose one of these",
+            )
 
     def _require(self, holds: bool, got: str, allowed: str, do: str) -> None:
         if not holds:
@@ -119,7 +131,7 @@ class Look:
     flat: float = math.nan
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Breast:
     """Where the breast is, and its own axes.
 
@@ -148,7 +160,7 @@ class Breast:
     look: Look = Look()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Candidates:
     """What might be calcifications.
 
@@ -164,7 +176,7 @@ class Candidates:
         return len(self.table)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Prediction:
     """The answer for one mammogram.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from numbers import Integral
+
 from calcigraph.errors import BadConfig
 
 LARGEST_SEED = 2**31 - 1
@@ -12,7 +14,7 @@ def require_seed(seed: int) -> None:
     """Refuse what cannot be a seed.
 
     Raises:
-        BadConfig: below 0 or above `LARGEST_SEED`.
+        BadConfig: no whole number, below 0 or above `LARGEST_SEED`.
     """
-    if not 0 <= seed <= LARGEST_SEED:
-        raise BadConfig(f"seed {seed}", allowed=f"0 to {LARGEST_SEED:,}", do="change the seed")
+    if not isinstance(seed, Integral) or not 0 <= seed <= LARGEST_SEED:
+        raise BadConfig(f"seed {seed!r}", allowed=f"0 to {LARGEST_SEED:,}", do="change the seed")

@@ -83,6 +83,7 @@ def crossval(
     """
     check_device(device)
     from calcigraph.crossval import CONTESTANTS, IMAGE_TRAINING, StudyOptions, line_up, run_study
+    from calcigraph.crossval.folds import lone_classes
     from calcigraph.io import prepare_folder, read_dataset
     from calcigraph.training import Workers
 
@@ -117,6 +118,8 @@ def crossval(
     except KeyboardInterrupt:
         raise Interrupted(f"finished folds are in {out}; the same command goes on from there") from None
     _show(study)
+    for name in sorted(lone_classes(data.cases)):
+        print(f"{name}: left out, as a single patient has it, who cannot both train and be tested")
     print(f"{out / 'report.html'}")
     print(RESEARCH_USE)
 

@@ -25,6 +25,7 @@ def check(
     Of a table of truth or outlines the first. Without problems, what it holds. Exit codes: 0 no problems, 2 problems.
     """
     from calcigraph.io import problems, read_dataset
+    from calcigraph.io.truth import truth_path
 
     found = problems(dataset, open_images=images)
     for problem in found:
@@ -43,4 +44,6 @@ def check(
             print(
                 f"  {distribution or 'not stated':<10} {count(len(cases), 'image')} of {count(of, 'patient')}"
             )
+    known = sum(truth_path(data.folder, case.image_id).exists() for case in data.cases)
+    print(f"calcifications known (truth/<image_id>.csv) on {count(known, 'image')}")
     print("no problems found" if images else "no problems found (images were not opened; see --images)")

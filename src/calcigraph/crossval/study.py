@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import tomli_w
 
@@ -156,7 +155,7 @@ def _claim(
         run,
         dataset,
         key,
-        settings=tomli_w.dumps({"models": list(made), **_plain(options)}),
+        settings=tomli_w.dumps({"models": list(made), **asdict(options)}),
         notes={"notice": RESEARCH_USE, "models": made},
     )
 
@@ -171,16 +170,3 @@ def _refuse_stale(run: Path, held: Mapping[str, str], made: Mapping[str, str]) -
             allowed="the options they were made with",
             do=f"give those again, choose another --out, or delete {folders}",
         )
-
-
-def _plain(options: StudyOptions) -> dict[str, Any]:
-    """Options as TOML knows them."""
-    values = {field.name: getattr(options, field.name) for field in fields(options)}
-    return {
-        name: asdict(value)
-        if is_dataclass(value) and not isinstance(value, type)
-        else dict(value)
-        if name == "pretrained"
-        else value
-        for name, value in values.items()
-    }

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike, NDArray
 
+from calcigraph.errors import BadConfig
 from calcigraph.figures.labels import INK, draw_caption, draw_scale_bar, text_style
 from calcigraph.figures.panel import Window, grey, whole, zoom_window
 from calcigraph.records import Mammogram, Points, Prediction
@@ -62,7 +63,16 @@ def overlay(mammogram: Mammogram, prediction: Prediction) -> Figure:
 
     Returns:
         A figure outside of pyplot's global state; `savefig` writes it at `DPI`, about 1,350 px tall.
+
+    Raises:
+        BadConfig: the prediction is of another image.
     """
+    if prediction.image_id != mammogram.image_id:
+        raise BadConfig(
+            f"the prediction of image {prediction.image_id} on image {mammogram.image_id}",
+            allowed="the prediction of the same image",
+            do="predict this one",
+        )
     points_px = prediction.calcifications[["row_px", "col_px"]].to_numpy(dtype=np.float64)
     saliency = _saliency(prediction)
     panels = _layout(mammogram, zoom_window(mammogram, points_px, saliency))

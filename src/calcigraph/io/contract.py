@@ -187,9 +187,9 @@ def _wrong_path(folder: Path, cell: str) -> Iterator[str]:
     except OSError:  # a circular link, a name too long
         inside, exists = True, False
     if not inside:
-        yield f"path {cell[:80]!r} leaves the folder"
+        yield f"path {cell[:80]!r} leaves the folder by a link"
     elif not exists:
-        yield f"path {cell[:80]!r} is not a file"
+        yield f"path {cell[:80]!r} is not a file" + (" (folders are parted by /)" if "\\" in cell else "")
 
 
 def _clashes(cases: list[Case]) -> Iterator[str]:

@@ -20,6 +20,10 @@ VISIBLE_SNR = 5.0
 """Where a truth states a signal-to-noise ratio, `snr`, calcifications from this on can be seen (Rose's criterion)."""
 
 
+LARGEST_MM = 30.0
+"""No calcification is larger; diameters in µm or pixels are."""
+
+
 class Kind(StrEnum):
     """What a small bright thing is, where a truth states it (`kind`), as those of simulated mammograms do."""
 
@@ -52,7 +56,7 @@ def write_truth(folder: Path, image_id: str, table: pd.DataFrame) -> None:
 def read_truth(path: Path) -> pd.DataFrame:
     """Read true calcifications: float64 `row_px, col_px, diameter_mm` and whatever else there is.
 
-    Where there is a column `kind`, no cell of it is empty; `snr` is float64, NaN where it is not known.
+    Where there is a column `kind`, each cell is a `Kind`; `snr` is float64, NaN where it is not known.
 
     Raises:
         BadManifest: not a table, a column is missing, or a number cannot be one.
@@ -85,7 +89,7 @@ def _read(path: Path, columns: Sequence[str]) -> pd.DataFrame:
 
 
 def _check(table: pd.DataFrame, columns: Sequence[str], path: Path) -> None:
-    missing = [c for c in columns if c not in table.columns]
+    missing = [column for column in columns if column not in table.columns]
     if missing:
         raise _refused(path, columns, f"no column {', '.join(missing)}")
 
@@ -97,8 +101,11 @@ def _check(table: pd.DataFrame, columns: Sequence[str], path: Path) -> None:
         numbers = pd.to_numeric(table[column], errors="coerce").to_numpy(np.float64)
         bad = ~np.isfinite(numbers) | ((numbers <= 0) if column == "diameter_mm" else (numbers < -0.5))
         refuse_first(bad, f"no usable {column}")
+        if column == "diameter_mm":
+            refuse_first(numbers > LARGEST_MM, f"a diameter_mm above {LARGEST_MM:g}")
     if "kind" in table:
         refuse_first(table["kind"].isna().to_numpy(), "an empty kind")
+        refuse_first(~table["kind"].isin([*Kind]).to_numpy(), f"a kind that is none of {', '.join(Kind)}")
     if "snr" in table:
         snr = table["snr"]
         wrong = snr.notna() & pd.to_numeric(snr, errors="coerce").isna()
