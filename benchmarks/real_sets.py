@@ -149,12 +149,24 @@ def count_clusters(places_mm: Float) -> int:
     """Count groups of `CLUSTER_MARKS` or more marks within a circle of 1 cm, the largest first, none twice."""
     left, count = places_mm, 0
     while len(left) >= CLUSTER_MARKS:
-        near = cKDTree(left).query_ball_point(left, CLUSTER_RADIUS_MM)
+        near = cKDTree(left).query_ball_point(_circle_centres(left), CLUSTER_RADIUS_MM + 1e-9)
         largest = max(near, key=len)
         if len(largest) < CLUSTER_MARKS:
             break
         left, count = np.delete(left, largest, axis=0), count + 1
     return count
+
+
+def _circle_centres(places_mm: Float) -> Float:
+    """Return centres of circles of `CLUSTER_RADIUS_MM`, one of which holds as many places as any circle does: each
+    place, and where two circles about places cross."""
+    pairs = cKDTree(places_mm).query_pairs(2 * CLUSTER_RADIUS_MM, output_type="ndarray")
+    one, other = places_mm[pairs[:, 0]], places_mm[pairs[:, 1]]
+    middle, half = (one + other) / 2, (other - one) / 2
+    length = np.maximum(np.hypot(*half.T), 1e-9)[:, None]
+    reach = np.sqrt(np.maximum(CLUSTER_RADIUS_MM**2 - length**2, 0))
+    aside = half[:, ::-1] * (-1, 1) / length * reach
+    return np.concatenate([places_mm, middle + aside, middle - aside])
 
 
 def siemens_view(pipeline: Pipeline, folder: Path) -> Iterator[Row]:

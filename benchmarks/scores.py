@@ -19,7 +19,7 @@ from parts import answers, class_lines, part_lines
 from real_sets import Row, measure_all
 from tables import confusion_lines
 
-from calcigraph.breasts import any_view, fuse_views
+from calcigraph.breasts import any_view, breasts_of, fuse_views
 from calcigraph.config import Config
 from calcigraph.io import read_dataset
 from calcigraph.io.tables import read_table
@@ -56,14 +56,12 @@ EQUALLY_FREQUENT = (
 
 
 def labelled(said: pd.DataFrame, data: Path) -> pd.DataFrame:
-    """Return the answers for labelled views, their side and view beside them, less classes with a single patient."""
+    """Return the answers for labelled views, breast and view beside them, less classes with a single patient."""
     table = said.dropna(subset=["truth"])
     patients = table.groupby("truth")["patient_id"].transform("nunique")
     cases = {case.image_id: case for case in read_dataset(data).cases}
     shown = [cases[image_id] for image_id in table["image_id"]]
-    table = table.assign(
-        side=[str(case.laterality) for case in shown], view=[str(case.view) for case in shown]
-    )
+    table = table.assign(breast=breasts_of(shown), view=[str(case.view) for case in shown])
     return table[patients > 1]
 
 
@@ -74,20 +72,25 @@ def expecting_equally(given: np.ndarray, config: Config) -> np.ndarray:
 
 def distribution_table(table: pd.DataFrame, config: Config) -> list[str]:
     (labels, given, named), patients = answers(table), table["patient_id"]
-    breasts = (patients + " " + table["side"] + " " + table["truth"]).tolist()
+    breasts = table["breast"].tolist()
     first, fused = fuse_views(given, breasts)
     fused_named, of_breasts = any_view(named, breasts), patients.iloc[first].tolist()
     views = bootstrap(labels, given, named, patients=patients.tolist(), seed=0)
     both = bootstrap(labels[first], fused, fused_named, patients=of_breasts, seed=0)
     level = bootstrap(labels, expecting_equally(given, config), named, patients=patients.tolist(), seed=0)
-    constant = asdict(constant_answer(labels))
+    constant = [asdict(constant_answer(each)) for each in (labels, labels[first])]
     lines = [
         f"| | one view (n = {len(labels)}) | … expecting all five equally often | CC and MLO fused (n = {len(first)}) "
-        "| always the same answer |",
+        "| always the same answer: one view; fused |",
         "|---|---|---|---|---|",
     ]
     for key, name in SHOWN.items():
-        cells = (str(views[key]), str(level[key]), str(both[key]), f"{constant[key]:.3f}")
+        cells = (
+            str(views[key]),
+            str(level[key]),
+            str(both[key]),
+            "; ".join(f"{each[key]:.3f}" for each in constant),
+        )
         lines.append(f"| {name} | {' | '.join(cells)} |")
     alone = bootstrap(labels[named], given[named], patients=patients[named].tolist(), seed=0)
     empty = int((~is_known(given)).sum())

@@ -1,15 +1,17 @@
 """Simulated marks: found by their signal-to-noise ratio, inside the breast, the same for the same seed."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch_geometric.data import Batch
 
-from calcigraph.breasts import any_view, fuse_views
+from calcigraph.breasts import any_view, breasts_of, fuse_views
 from calcigraph.config import default, paper
-from calcigraph.lexicon import DISTRIBUTIONS, Distribution, View
+from calcigraph.io import Case
+from calcigraph.lexicon import DISTRIBUTIONS, Distribution, Laterality, View
 from calcigraph.models import build_networks, predict_logits
 from calcigraph.models.member_readout import SHAPE, USUAL_LONG_MM, USUAL_WEIGHT, lesion_shape
 from calcigraph.models.visual import StandardVisual
@@ -122,6 +124,34 @@ def test_visual_features_are_standardised_where_known():
     out = standard(Batch.from_data_list(graphs))
     known = len(graphs[0].pos)
     assert out[:known].mean().abs() < 0.05 and (out[known:] == 0).all()
+
+
+def test_a_breast_is_one_cc_and_one_mlo_of_one_label():
+    def case(image_id, patient, side, view, label):
+        return Case(
+            image_id,
+            patient,
+            Path("x"),
+            Laterality(side) if side else None,
+            View(view) if view else None,
+            label,
+        )
+
+    cases = [
+        case("0", "P", "L", "CC", Distribution.GROUPED),
+        case("1", "P", "L", "MLO", Distribution.GROUPED),
+        case("2", "P", "L", "CC", Distribution.GROUPED),  # a second lesion
+        case("3", "P", "L", "MLO", Distribution.LINEAR),
+        case("4", "P", "R", "MLO", Distribution.GROUPED),
+        case("5", "Q", "L", "CC", Distribution.GROUPED),
+        case("6", "P", "L", "MLO", Distribution.GROUPED),
+        case("7", "P", None, "CC", Distribution.GROUPED),
+        case("8", "P", "L", None, Distribution.GROUPED),
+        case("9", "P", "L", None, Distribution.GROUPED),
+    ]
+    breasts = breasts_of(cases)
+    assert [breasts.index(name) for name in breasts] == [0, 0, 2, 3, 4, 5, 2, 7, 8, 9]
+    assert breasts_of([]) == []
 
 
 def test_fusing_views():

@@ -5,12 +5,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
+from calcigraph.io import Case
 from calcigraph.metrics import is_known
 
 LEAST = 1e-6
 """Probabilities are taken as at least this, so that one view cannot forbid a class."""
+
+
+def breasts_of(cases: Sequence[Case]) -> list[str]:
+    """Name the breast of each view: one CC and one MLO of a patient's side, with the same label.
+
+    Further views of a kind (a second lesion, an earlier examination) belong to further breasts, in the order of the
+    cases. An image without side or view is on its own.
+    """
+    kind = [f"{case.patient_id}, {case.laterality}, {case.distribution}" for case in cases]
+    number = (
+        pd.DataFrame({"kind": kind, "view": [case.view for case in cases]})
+        .groupby(["kind", "view"])
+        .cumcount()
+    )
+    return [
+        f"{kind[k]}, {number[k]}" if case.laterality and case.view else f"{kind[k]}, {case.image_id}"
+        for k, case in enumerate(cases)
+    ]
 
 
 def fuse_views(
@@ -52,6 +72,5 @@ def any_view(named: NDArray[np.bool_], breasts: Sequence[str]) -> NDArray[np.boo
 
 def _breasts(breasts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """First view of each breast (m,), ascending, and place of each view's breast among them (n,)."""
-    _, first, breast = np.unique(np.asarray(breasts, dtype=str), return_index=True, return_inverse=True)
-    order = np.argsort(first)
-    return first[order], np.argsort(order)[breast]
+    breast, _ = pd.factorize(np.asarray(breasts, dtype=object))
+    return np.unique(breast, return_index=True)[1], breast

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from calcigraph.ask import Failed, ask_all
-from calcigraph.breasts import any_view, fuse_views
+from calcigraph.breasts import any_view, breasts_of, fuse_views
 from calcigraph.figures import confusion_matrix, reliability, roc_curves, write_figure
 from calcigraph.froc import Detection, FoundAt, MarkedImage, detection_at, found_at, froc
 from calcigraph.io import Case, Dataset, labels_of
@@ -59,7 +59,7 @@ class Evaluation:
 
     Attributes:
         distribution: metrics with bootstrap intervals by patient; None where no label is known.
-        breasts: the same for breasts, whose views are fused (`breasts.fuse_views`); None where no label is known.
+        breasts: the same for breasts (`breasts.breasts_of`), whose views are fused; None where no label is known.
         constant: the same metrics of always answering the most frequent class.
         unnamed: labelled images with too little evidence to name a distribution; see `metrics.Scores`.
         detection: of the calcifications that the model keeps; None where no truth is known.
@@ -161,14 +161,8 @@ def _score(labelled: Sequence[Judged], seed: int) -> dict[str, Interval]:
 
 
 def _score_breasts(labelled: Sequence[Judged], seed: int) -> dict[str, Interval]:
-    """Score breasts: views of one patient, side and label are fused; without a side every view is its own.
-
-    A breast is named where one of its views is.
-    """
-    breasts = [
-        f"{one.case.patient_id} {one.case.laterality or one.case.image_id} {one.case.distribution}"
-        for one in labelled
-    ]
+    """Score breasts, whose views are fused (`breasts_of`); one is named where one of its views is."""
+    breasts = breasts_of([one.case for one in labelled])
     first, fused = fuse_views(_probabilities(labelled), breasts)
     patients = [labelled[i].case.patient_id for i in first]
     named = any_view(_named(labelled), breasts)

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
+from scipy.spatial.distance import cdist
 
 from calcigraph.detect.matching import is_visible, lying_on, neither, targets
-from calcigraph.records import Points
 from calcigraph.resample import draw_patients
 
 MATCH_MM = 0.5
-"""A mark within this distance of a true calcification has found it."""
+"""A mark within this distance of a true calcification has found it. A mark may find several: of those closer together
+than this, which it cannot tell apart, none is missed for being one mark."""
 
 
 @dataclass(frozen=True)
@@ -65,19 +65,10 @@ def match_marks(
     places = marks[["row_mm", "col_mm"]].to_numpy(np.float64)
     probability = marks["probability"].to_numpy(np.float64)
     visible = centres[is_visible(known)]
-    found = np.array(
-        [max(probability[near], default=-1.0) for near in _near(visible, places)], dtype=np.float64
-    )
-    lonely = np.array([not near for near in _near(places, centres)], dtype=bool)
+    found = np.where(cdist(visible, places) <= MATCH_MM, probability, -1.0).max(axis=1, initial=-1.0)
+    lonely = np.asarray(~(cdist(places, centres) <= MATCH_MM).any(axis=1))
     lonely[lying_on(marks, neither(truth), spacing_mm=spacing_mm, reach_mm=MATCH_MM)[0]] = False
     return MarkedImage(found, probability[lonely], area_cm2)
-
-
-def _near(points: Points, others: Points) -> list[list[int]]:
-    """Indices of the others within reach of each point."""
-    if not len(points) or not len(others):
-        return [[] for _ in points]
-    return cKDTree(points).query_ball_tree(cKDTree(others), MATCH_MM)
 
 
 def detection_at(images: Sequence[MarkedImage], threshold: float) -> Detection:
