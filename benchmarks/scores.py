@@ -158,7 +158,7 @@ def detection_lines(metrics: dict[str, Any]) -> list[str]:
     kept, curve = metrics["detection"], metrics["found_at"]
     at = f"{curve['value']:.3f} [{curve['low']:.3f}, {curve['high']:.3f}]"
     return [
-        f"Detection, {kept['targets']} visible calcifications on {kept['images']} images, matched within 0.5 mm:",
+        f"Detection, {kept['targets']} visible calcifications on {kept['images']} images, matched within 0.5 mm (a mark may find several):",
         f"{at} found at {curve['false_per_cm2']} false marks per cm² of breast; at the model's own",
         f"threshold {kept['true_positive_rate']:.3f} found at {kept['false_per_cm2']:.3f} per cm².",
     ]

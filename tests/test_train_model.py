@@ -22,7 +22,8 @@ from calcigraph.models import build_networks
 from calcigraph.pipeline import Pipeline
 from calcigraph.training import KeptDetector, train_model
 from calcigraph.training.card import detector_lines
-from calcigraph.training.model import encode_cases, hold_against, hold_out, training_cases
+from calcigraph.training.model import encode_cases, hold_against
+from calcigraph.training.parts import hold_out, training_cases
 from calcigraph.training.points import draw_views
 from calcigraph.training.run_folder import claim_folder, read_record, run_key
 from inline_pool import InlinePool

@@ -51,7 +51,7 @@ def calibrate(
     from calcigraph.calibrate import calibrate_model, calibrating_cases
     from calcigraph.checkpoint import find_model
     from calcigraph.io import prepare_folder, read_dataset
-    from calcigraph.training.run_folder import parts_of
+    from calcigraph.training.parts import parts_of
 
     data = read_dataset(dataset)
     prepare_folder(out)

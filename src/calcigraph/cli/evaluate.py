@@ -57,7 +57,7 @@ def evaluate(
     from calcigraph.pipeline import Pipeline
     from calcigraph.results import RUN
     from calcigraph.seed import require_seed
-    from calcigraph.training.run_folder import parts_of
+    from calcigraph.training.parts import parts_of
 
     require_seed(seed)
     data = read_dataset(dataset)

@@ -19,8 +19,7 @@ from calcigraph.errors import BadManifest
 from calcigraph.evidence import Evidence
 from calcigraph.familiar import Ranges, ranges_of, statistics
 from calcigraph.graph import CalcificationGraph
-from calcigraph.io import Case, Dataset, labels_of
-from calcigraph.io.tables import write_json
+from calcigraph.io import Case, Dataset
 from calcigraph.lexicon import DISTRIBUTIONS
 from calcigraph.metrics import constant_answer, scores
 from calcigraph.models import DistributionNet, Networks, build_networks, predict_logits
@@ -29,9 +28,9 @@ from calcigraph.training.candidates import detect_dataset, load_image, require_t
 from calcigraph.training.card import HeldOut, write_card
 from calcigraph.training.detector import Road, train_detector
 from calcigraph.training.graphs import classes_of, train_distribution_network
+from calcigraph.training.parts import hold_out, note_parts, training_cases
 from calcigraph.training.pretraining import pretrain
-from calcigraph.training.run_folder import claim_folder, note_images, run_key, seconds_so_far
-from calcigraph.training.sampling import split_by_patient
+from calcigraph.training.run_folder import claim_folder, run_key, seconds_so_far
 from calcigraph.training.state import Reporter
 from calcigraph.training.temperature import expected_shares, fit_temperature
 
@@ -122,8 +121,7 @@ def train_model(
     key = run_key(dataset, config, *(networks for networks in (kept, start) if networks is not None))
     with claim_folder(run, dataset, key, settings=to_toml(config)):
         started = time.perf_counter()
-        write_json(run / "splits.json", {"validation": sorted(held_out)})
-        note_images(run, dataset, cases, held_out)
+        note_parts(run, dataset, cases, held_out)
         shown = replace(dataset, cases=tuple(cases))
         candidates = candidates or run / "candidates"
         detect_dataset(shown, config, candidates, report=lambda *n: reporter.stage("detect", *n))
@@ -153,13 +151,6 @@ def train_model(
     return trained
 
 
-def training_cases(dataset: Dataset) -> list[Case]:
-    """Return the images that train or are held out: all but those marked `test`; where some are marked `train`, those
-    without a mark are left alone, too."""
-    marked = any(case.split == "train" for case in dataset.cases)
-    return [case for case in dataset.cases if case.split != "test" and (case.split or not marked)]
-
-
 def keep_detector(config: Config, of: Config) -> Config:
     """Return `config` with everything up to the nodes as the detector was trained with; when to name stays its own."""
     return replace(
@@ -170,16 +161,6 @@ def keep_detector(config: Config, of: Config) -> Config:
         confirm=replace(of.confirm, at_least=config.confirm.at_least),
         network=replace(config.network, visual_dim=of.network.visual_dim),
     )
-
-
-def hold_out(cases: Sequence[Case], config: Config) -> frozenset[str]:
-    """Return the patients who choose instead of training: those of the manifest, or a share of each class."""
-    marked = frozenset(case.patient_id for case in cases if case.split == "validation")
-    if marked:
-        return marked
-    patients = [case.patient_id for case in cases]
-    split = split_by_patient(patients, labels_of(cases), share=config.validation_share, seed=config.seed)
-    return frozenset(patients[i] for i in split.validation)
 
 
 def encode_cases(

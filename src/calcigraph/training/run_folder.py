@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -37,8 +37,6 @@ OWN = (
     "model",
 )
 """What a training or a study writes, and would write over; what else it writes has names of its own."""
-
-IMAGES_FILE = "images.json"
 
 LOCK_FILE = ".lock"
 """Held by the process at work in a run folder; the system lets go of it whatever ends the process."""
@@ -142,29 +140,6 @@ def case_stamp(dataset: Dataset, case: Case) -> list[str]:
     """Return what tells an image of a data set from any other: its row, and digests of its file and truth."""
     files = (dataset.folder / case.path, truth_path(dataset.folder, case.image_id))
     return [repr(case), *(str(file_digest(file)) for file in files)]
-
-
-def note_images(run: Path, dataset: Dataset, cases: Sequence[Case], held_out: Collection[str]) -> None:
-    """Note which images train and which are held out, by what is in their files."""
-    part = {case: "validation" if case.patient_id in held_out else "train" for case in cases}
-    write_json(
-        run / IMAGES_FILE, {str(file_digest(dataset.folder / case.path)): part[case] for case in cases}
-    )
-
-
-def parts_of(model: Path, dataset: Dataset, cases: Sequence[Case]) -> list[str]:
-    """Tell for each image what it was to a model: `train`, `validation`, or "" where it was neither.
-
-    Args:
-        model: its folder; only one that lies in the folder of its run is known.
-        dataset: of the cases.
-        cases: some of its cases.
-    """
-    try:
-        part = json.loads((model.parent / IMAGES_FILE).read_text(encoding="utf-8"))
-        return [part.get(file_digest(dataset.folder / case.path), "") for case in cases]
-    except (OSError, ValueError, AttributeError):  # none, or of somebody else
-        return [""] * len(cases)
 
 
 def _write(run: Path, record: Mapping[str, object], seconds: float) -> None:
