@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -169,6 +170,30 @@ def test_a_spelling_of_the_same_path_is_the_same_file(images, tmp_path, monkeypa
     run(sources(images, "a"), tmp_path / "out")
     monkeypatch.chdir(images)
     assert [result.image_id for result in run(find_inputs(["a.png"]), tmp_path / "out").results] == ["a"]
+
+
+def test_a_relative_path_is_told_from_the_same_one_in_another_folder(images, tmp_path, monkeypatch):
+    other, out = tmp_path / "other", tmp_path / "out"
+    other.mkdir()
+    (other / "a.png").write_bytes((images / "b.png").read_bytes())
+    for folder, expected in ((images, "a"), (other, "a-2")):
+        monkeypatch.chdir(folder)
+        assert [result.image_id for result in run(find_inputs(["a.png"]), out).results] == [expected]
+    monkeypatch.chdir(tmp_path)
+    assert run(find_inputs(["images/a.png", "other/a.png"]), out).reused == {"a", "a-2"}
+
+
+@pytest.mark.parametrize("part", ["write_tables", "write_overlay"])
+def test_a_full_disk_stops_the_batch_and_leaves_nothing_half_written(images, tmp_path, monkeypatch, part):
+    def full(*rest: object, **options: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(f"calcigraph.batch.job.{part}", full)
+        with pytest.raises(OSError, match="No space left"):
+            run(sources(images, "ab"), tmp_path / "out")
+    assert not [path for path in (tmp_path / "out").rglob("*") if path.parent.name == "a"]
+    assert run(sources(images, "ab"), tmp_path / "out").exit_code == ALL_DONE
 
 
 @pytest.mark.parametrize("name", ["metrics.json", "splits.json"])

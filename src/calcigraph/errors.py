@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+"""A full disk, a used-up quota."""
+
 
 class CalcigraphError(Exception):
     """Base of every error that a user can mend; its text is one line, `said` its three parts."""

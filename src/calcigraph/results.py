@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -72,6 +73,7 @@ class ImageResult:
         model: name of the model.
         version: of calcigraph.
         fingerprint: of the input, the model and the settings; equal ones need not be computed again.
+        real_path: `path` from the root, without links; another folder's file of the same name is told by it.
     """
 
     image_id: str
@@ -96,6 +98,7 @@ class ImageResult:
     model: str = ""
     version: str = ""
     fingerprint: str = ""
+    real_path: str = ""
 
     def row(self) -> tuple[object, ...]:
         """Return the line of `predictions.csv`, in the order of `PREDICTION_COLUMNS`."""
@@ -201,10 +204,19 @@ def discard(folder: Path) -> None:
 
     Only files that `predict` writes are touched, the record first: the folder may be a user's own.
     """
-    if not (folder / RECORD).is_file():
-        return
+    if (folder / RECORD).is_file():
+        take_back(folder)
+
+
+def take_back(folder: Path) -> None:
+    """Remove the files that `predict` writes for an image, the record first."""
     for name in (RECORD, CALCIFICATIONS, EDGES, CANDIDATES, OVERLAY):
         (folder / name).unlink(missing_ok=True)
+
+
+def real_path(label: str) -> str:
+    """Return the path of an input from the root, without links."""
+    return os.path.realpath(printable(label))
 
 
 def printable(text: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from calcigraph.errors import BadConfig, CalcigraphError, UnreadableImage
+from calcigraph.errors import DISK_FULL, BadConfig, CalcigraphError, UnreadableImage
 from calcigraph.io import Source
 from calcigraph.provenance import StageClock, code_digest, fingerprint, versions
 from calcigraph.records import no_probabilities
@@ -19,7 +19,9 @@ from calcigraph.results import (
     discard,
     printable,
     read_record,
+    real_path,
     summarise,
+    take_back,
     write_overlay,
     write_record,
     write_tables,
@@ -54,7 +56,7 @@ class Job:
         """Return what changes with the input, the model, the settings or the code."""
         settings = asdict(self.pipeline.config)
         model = (self.pipeline.model_name, self.model_digest, code_digest(), settings)
-        return fingerprint(source.label, source.digest(), self.spacing_mm, model)
+        return fingerprint(real_path(source.label), source.digest(), self.spacing_mm, model)
 
     def earlier(self, source: Source) -> ImageResult | None:
         """Return what an earlier run left of the same input, model, settings and code."""
@@ -62,7 +64,11 @@ class Job:
         return record if record is not None and record.fingerprint == self.fingerprint(source) else None
 
     def run(self, source: Source) -> ImageResult:
-        """Read, predict and write one image; whatever goes wrong becomes one line of its result."""
+        """Read, predict and write one image; whatever goes wrong becomes one line of its result.
+
+        Raises:
+            OSError: the disk is full, or a quota is used up.
+        """
         clock = StageClock()
         try:
             return self._attempt(source, clock)
@@ -72,6 +78,10 @@ class Job:
         # and what one of them brings to light (no memory, a full disk, a defect of ours or of a library) must
         # not cost the results of the others. It is not hidden: it stands in every output and in the exit code.
         except Exception as error:
+            if (
+                getattr(error, "errno", None) in DISK_FULL
+            ):  # nor is it the image's fault, and the next would fail, too
+                raise
             line = " ".join(f"{type(error).__name__}: {error}".split())[:400]
         return self._failed(source, clock, line)
 
@@ -92,10 +102,14 @@ class Job:
             prediction = self.pipeline.predict(mammogram)
         discard(folder)
         folder.mkdir(exist_ok=True)
-        with clock.stage("write"):
-            write_tables(folder, prediction, write_candidates=self.write_candidates)
-        with clock.stage("draw"):
-            write_overlay(folder, mammogram, prediction)
+        try:
+            with clock.stage("write"):
+                write_tables(folder, prediction, write_candidates=self.write_candidates)
+            with clock.stage("draw"):
+                write_overlay(folder, mammogram, prediction)
+        except Exception:
+            take_back(folder)
+            raise
         result = replace(
             summarise(mammogram, prediction, image_id=source.image_id, path=printable(source.label)),
             seconds=clock.seconds,
@@ -104,6 +118,7 @@ class Job:
             model=self.pipeline.model_name,
             version=versions()["calcigraph"],
             fingerprint=input_fingerprint,
+            real_path=real_path(source.label),
         )
         write_record(folder, result)
         return result

@@ -90,6 +90,7 @@ def write_summary(job: Job, batch: BatchResult, *, started: datetime, model_seco
         "spacing": "as in the files"
         if job.spacing_mm is None
         else f"{job.spacing_mm:g} mm where a file has none",
+        "prevalence": f"{job.pipeline.config.prevalence}, weight {job.pipeline.config.prevalence_weight:g}",
         "candidates": "written" if job.write_candidates else "not written",
     }
     write_predictions(batch.out, batch.results)

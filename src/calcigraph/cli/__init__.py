@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import sys
@@ -13,16 +12,13 @@ import typer
 
 from calcigraph.cli import calibrate, crossval, dataset, evaluate, info, predict, simulate, train
 from calcigraph.cli.terminal import INTERRUPTED, USAGE, Interrupted, app
-from calcigraph.errors import BadConfig, CalcigraphError
+from calcigraph.errors import DISK_FULL, BadConfig, CalcigraphError
 
 VERBS = (predict, simulate, train, crossval, evaluate, calibrate, dataset, info)
 """Each has put its command into `app`."""
 
 # ClickException: typer has moved it about, but its place above BadParameter is fixed.
 _USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
-
-_FULL = (errno.ENOSPC, errno.EDQUOT)
-"""A full disk, a used-up quota."""
 
 
 def main() -> None:
@@ -36,7 +32,7 @@ def main() -> None:
     except _USAGE_ERROR as error:
         code = _complain(error.format_message())  # type: ignore[attr-defined]
     except OSError as error:
-        again = "; make room and run the same command again" if error.errno in _FULL else ""
+        again = "; make room and run the same command again" if error.errno in DISK_FULL else ""
         code = _complain(f"{error.filename or ''} {error.strerror or error}{again}")
     except Interrupted as stop:
         print(f"interrupted: {stop}", file=sys.stderr)
