@@ -158,7 +158,8 @@ def detection_lines(metrics: dict[str, Any]) -> list[str]:
     kept, curve = metrics["detection"], metrics["found_at"]
     at = f"{curve['value']:.3f} [{curve['low']:.3f}, {curve['high']:.3f}]"
     return [
-        f"Detection, {kept['targets']} visible calcifications on {kept['images']} images, matched within 0.5 mm (a mark may find several):",
+        f"Detection, {kept['targets']} visible calcifications on {kept['images']} images, matched within 0.5 mm "
+        "(a mark may find several):",
         f"{at} found at {curve['false_per_cm2']} false marks per cm² of breast; at the model's own",
         f"threshold {kept['true_positive_rate']:.3f} found at {kept['false_per_cm2']:.3f} per cm².",
     ]
@@ -170,6 +171,8 @@ def section(title: str, folder: Path, data: Path, config: Config) -> list[str]:
     said = read_table(folder / "predictions.csv")
     table = labelled(said, data)
     lines = [f"## {title}", "", f"{about['name']} ({about['source']}). {metrics['protocol']}.", ""]
+    if lone := int(said["truth"].notna().sum()) - len(table):
+        lines += [f"Views of distributions with a single patient ({lone}) count in the detection alone.", ""]
     lines += [*distribution_table(table, config), "", *confusion_table(table), ""]
     lines += [*normal_lines(said), *detection_lines(metrics), ""]
     return [

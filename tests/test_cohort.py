@@ -124,6 +124,15 @@ def test_another_cohort_in_the_same_folder_is_refused_in_one_line(copy, plan, op
     assert fingerprints(copy) == before
 
 
+def test_marks_in_the_manifest_stay(copy):
+    manifest = copy / "manifest.csv"
+    marked = manifest.read_text().replace("\n", "train\n").replace("splittrain", "split")
+    manifest.write_text(marked)
+    (copy / "images" / "S0003_L_CC.dcm").write_bytes(b"")  # made again
+    write(copy)
+    assert manifest.read_text() == marked and (copy / "images" / "S0003_L_CC.dcm").stat().st_size > 0
+
+
 def test_a_cohort_of_another_simulator_is_not_gone_on_with(copy, monkeypatch):
     monkeypatch.setattr("calcigraph.simulate.cohort.code_digest", lambda part: f"other {part}")
     (copy / "truth" / "S0001_L_CC.csv").unlink()

@@ -8,11 +8,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from calcigraph.calibrate import calibrate_model
 from calcigraph.cli import main
 from calcigraph.evaluate import evaluate_model
 from calcigraph.io import read_dataset, write_manifest
 from calcigraph.pipeline import Pipeline
 from calcigraph.provenance import file_digest
+from calcigraph.training import KeptDetector
+from calcigraph.training.parts import note_images, parts_of, read_parts
 
 
 def test_evaluation(trained, tiny_cohort, tmp_path):
@@ -60,6 +63,24 @@ def test_images_that_trained_the_model_are_told(trained, tiny_cohort, tmp_path, 
 
     assert told > 0 and f"{told} images trained this model" in said(run)
     assert "trained this model" not in said(copied)  # its run is not known
+    monkeypatch.chdir(run / "model")
+    assert "trained this model" in said(Path())
+
+
+def test_what_trained_a_model_is_known_of_what_is_made_of_it(trained, tiny_cohort, tmp_path):
+    run, data = trained("default")[0], read_dataset(tiny_cohort)
+    calibrate_model(run, data, tmp_path / "calibrated")
+    assert set(parts_of(tmp_path / "calibrated" / "model", data, data.cases)) == {"train", "validation"}
+    assert KeptDetector.load(run / "model").parts == json.loads((run / "images.json").read_text())
+
+
+def test_an_image_that_trained_once_has_trained(tiny_cohort, tmp_path):
+    data = read_dataset(tiny_cohort)
+    case = data.cases[0]
+    (tmp_path / "model").mkdir()
+    for held_out in ({case.patient_id}, (), {case.patient_id}):
+        note_images(tmp_path, data, [case], held_out, earlier=read_parts(tmp_path / "model"))
+    assert parts_of(tmp_path / "model", data, [case]) == ["train"]
 
 
 def test_nothing_of_an_earlier_evaluation_stays_beside_a_later_one(trained, tiny_cohort, tmp_path):

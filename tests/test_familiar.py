@@ -54,13 +54,13 @@ def test_what_too_few_images_have_gets_no_range(missing):
 
 def test_what_lies_outside_is_named_with_its_range():
     found = dict.fromkeys(STATISTICS, 1.0) | {"texture": 214.2}
-    assert unlike(found, {"texture": (8, 70)}) == "texture 214 (trained on 8 to 70)"
+    assert unlike(found, {"texture": (8, 70)}) == "texture 214 (familiar: 8 to 70)"
     assert unlike(found, {"texture": (8, 214.2), "cm across the breast": (1.0, 1.0)}) == ""
     assert unlike(found | {"texture": math.nan}, {"texture": (8, 70)}) == ""
     assert unlike(found, {}) == ""
-    assert unlike(found, {"texture": (8, 213.96)}) == "texture 214.2 (trained on 8 to 214)"
+    assert unlike(found, {"texture": (8, 213.96)}) == "texture 214.2 (familiar: 8 to 214)"
     both = unlike(found, {"texture": (8, 70), "cm across the breast": (20, 400)})
-    assert both == "texture 214 (trained on 8 to 70), cm across the breast 1 (trained on 20 to 400)"
+    assert both == "texture 214 (familiar: 8 to 70), cm across the breast 1 (familiar: 20 to 400)"
 
 
 @pytest.mark.parametrize("at_most", [0, 1, 2, FEWEST_CANDIDATES])

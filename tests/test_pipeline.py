@@ -152,9 +152,9 @@ def test_black_tissue_is_said(image):
     darkest = np.quantile(image.pixels[image.pixels > 0.02], 0.4)
     pixels = np.maximum(image.pixels - np.float32(darkest), 0)
     said = pipeline().predict(replace(image, pixels=pixels)).warnings
-    assert any(re.fullmatch(r"breast: [1-9]\d % of it is black and was not searched", one) for one in said), (
-        said
-    )
+    assert any(
+        re.fullmatch(r"breast: [1-9]\d % of the breast is black and was not searched", one) for one in said
+    ), said
     assert not any("black" in one for one in pipeline().predict(image).warnings)
 
 
@@ -167,7 +167,7 @@ def test_what_is_no_mammogram_is_refused_in_one_line(given):
 def test_a_negative_is_said(image):
     said = pipeline().predict(replace(image, pixels=1 - image.pixels)).warnings
     assert said[0] == (
-        "breast: its surroundings are bright, as on a negative; dense tissue must be bright: invert the image"
+        "breast: what is around the breast is bright, as on a negative; dense tissue must be bright: invert the image"
     )
     assert not any("negative" in one for one in pipeline().predict(image).warnings)
 
@@ -184,6 +184,17 @@ def test_probabilities_follow_the_prevalence(image):
 def test_a_device_that_is_not_here_is_one_line(device):
     with pytest.raises(BadConfig, match=f"device '{device}'.*allowed: cpu"):
         Pipeline.from_pretrained(device=device)
+
+
+def test_who_has_learnt_how_frequent_they_are_expects_nothing_else(image):
+    equal = pipeline(prevalence="equal")
+    learnt = replace(equal.config.graph_training, balance_classes=False)
+    model = replace(equal, config=replace(equal.config, graph_training=learnt))
+    with pytest.raises(BadConfig, match="has learnt how frequent the distributions are; allowed") as caught:
+        model.expecting("cbis-ddsm")
+    assert "\n" not in str(caught.value)
+    stated = replace(model, config=replace(model.config, prevalence="cbis-ddsm", prevalence_weight=1.0))
+    assert stated.predict(image).probabilities == pytest.approx(equal.predict(image).probabilities)
 
 
 def test_a_pipeline_can_expect_another_population(image):

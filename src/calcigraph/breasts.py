@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from calcigraph.io import Case
+from calcigraph.lexicon import View
 from calcigraph.metrics import is_known
 
 LEAST = 1e-6
@@ -19,7 +20,7 @@ def breasts_of(cases: Sequence[Case]) -> list[str]:
     """Name the breast of each view: one CC and one MLO of a patient's side, with the same label.
 
     Further views of a kind (a second lesion, an earlier examination) belong to further breasts, in the order of the
-    cases. An image without side or view is on its own.
+    cases. An image of another view, or without side or view, is on its own.
     """
     kind = [f"{case.patient_id}, {case.laterality}, {case.distribution}" for case in cases]
     number = (
@@ -28,7 +29,9 @@ def breasts_of(cases: Sequence[Case]) -> list[str]:
         .cumcount()
     )
     return [
-        f"{kind[k]}, {number[k]}" if case.laterality and case.view else f"{kind[k]}, {case.image_id}"
+        f"{kind[k]}, {number[k]}"
+        if case.laterality and case.view in (View.CC, View.MLO)
+        else f"{kind[k]}, {case.image_id}"
         for k, case in enumerate(cases)
     ]
 

@@ -21,6 +21,7 @@ from calcigraph.pipeline import Pipeline
 from calcigraph.prevalence import expect
 from calcigraph.resample import draw_patients
 from calcigraph.training.card import TEMPERATURE
+from calcigraph.training.parts import note_images, read_parts
 from calcigraph.training.run_folder import RUN_FILE
 from calcigraph.training.temperature import expected_shares, fit_temperature
 
@@ -123,6 +124,8 @@ def calibrate_model(
         ranges=pipeline.ranges,
         card=_card(card, dataset, cases, pipeline.temperature, result),
     )
+    patients = {case.patient_id for case in cases}
+    note_images(out, dataset, cases, patients, earlier=read_parts(find_model(model)))
     unfinished.unlink(missing_ok=True)
     return result
 

@@ -110,7 +110,9 @@ def load_weights(network: nn.Module, path: Path) -> dict[str, str]:
     wrong = sorted(
         name
         for name in expected.keys() | tensors.keys()
-        if name not in expected or name not in tensors or expected[name].shape != tensors[name].shape
+        if name not in expected
+        or name not in tensors
+        or (expected[name].shape, expected[name].dtype) != (tensors[name].shape, tensors[name].dtype)
     )
     if wrong:
         raise BadModel(

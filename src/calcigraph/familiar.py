@@ -93,7 +93,7 @@ def _words(name: str, value: float, low: float, high: float) -> str:
         given, least, most = (f"{number:.{digits}g}" for number in (value, low, high))
         if given not in (least, most):
             break
-    return f"{name} {given} (trained on {least} to {most})"
+    return f"{name} {given} (familiar: {least} to {most})"
 
 
 def checked_ranges(read: Any) -> Ranges:

@@ -14,7 +14,7 @@ from calcigraph.checkpoint import find_model, load_model, load_ranges
 from calcigraph.config import Config
 from calcigraph.devices import check_device
 from calcigraph.encode import Encoding, encode
-from calcigraph.errors import UnreadableImage
+from calcigraph.errors import BadConfig, UnreadableImage
 from calcigraph.evidence import Evidence
 from calcigraph.explain import node_saliency
 from calcigraph.familiar import Ranges, statistics, unlike
@@ -78,8 +78,14 @@ class Pipeline:
             prevalence: `equal`, `cbis-ddsm` or five shares (`prevalence.shares_of`).
 
         Raises:
-            BadConfig: none of these.
+            BadConfig: none of these, or the model has learnt how frequent they are (`balance_classes`).
         """
+        if not self.config.graph_training.balance_classes:
+            raise BadConfig(
+                f"prevalence {prevalence!r} beside a model that has learnt how frequent the distributions are",
+                allowed="a model whose training drew them equally often (balance_classes)",
+                do="leave the prevalence out",
+            )
         return replace(self, config=replace(self.config, prevalence=prevalence, prevalence_weight=1.0))
 
     def predict(self, mammogram: Mammogram) -> Prediction:
@@ -130,8 +136,9 @@ class Pipeline:
         given = predict_probabilities(
             self.networks.distribution, [encoding.graph], temperature=self.temperature, device=self.device
         )
-        shares, weight = shares_of(self.config.prevalence), self.config.prevalence_weight
-        (probabilities,) = expect(given.astype(np.float64), shares, weight)
+        # Who has not learnt on equal shares has learnt how frequent they are.
+        weight = self.config.prevalence_weight if self.config.graph_training.balance_classes else 0.0
+        (probabilities,) = expect(given.astype(np.float64), shares_of(self.config.prevalence), weight)
         return dict(zip(DISTRIBUTIONS, probabilities.tolist(), strict=True))
 
     def _explain(self, encoding: Encoding, named: Distribution | None) -> NDArray[np.float32]:
@@ -151,12 +158,15 @@ class Pipeline:
             said.append("breast: the image has a single grey value")
         elif encoding.breast.negative:
             said.append(
-                "breast: its surroundings are bright, as on a negative; dense tissue must be bright: invert the image"
+                "breast: what is around the breast is bright, as on a negative; dense tissue must be bright: "
+                "invert the image"
             )
         elif encoding.breast.fills_image:
             said.append("breast: no background found; the whole image was searched")
         if encoding.breast.black > MUCH_BLACK:
-            said.append(f"breast: {100 * encoding.breast.black:.0f} % of it is black and was not searched")
+            said.append(
+                f"breast: {100 * encoding.breast.black:.0f} % of the breast is black and was not searched"
+            )
         if evidence.lacks:
             said.append(f"distribution: {evidence.lacks}")
         else:

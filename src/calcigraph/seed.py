@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from numbers import Integral
-
 from calcigraph.errors import BadConfig
 
 LARGEST_SEED = 2**31 - 1
@@ -16,5 +14,5 @@ def require_seed(seed: int) -> None:
     Raises:
         BadConfig: no whole number, below 0 or above `LARGEST_SEED`.
     """
-    if not isinstance(seed, Integral) or not 0 <= seed <= LARGEST_SEED:
+    if type(seed) is not int or not 0 <= seed <= LARGEST_SEED:
         raise BadConfig(f"seed {seed!r}", allowed=f"0 to {LARGEST_SEED:,}", do="change the seed")

@@ -40,7 +40,9 @@ def predict(
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for the results; a rerun goes on from what is there.")],
-    model: Annotated[str, typer.Option(help="Name of a shipped model, or a model folder.")] = "default",
+    model: Annotated[
+        str, typer.Option(help="Name of a shipped model, or a model or run folder.")
+    ] = "default",
     spacing: Annotated[
         float | None, typer.Option(metavar="MM", help="Pixel pitch in mm of files that state none.")
     ] = None,

@@ -29,7 +29,9 @@ def simulate(
     normals: Annotated[int, typer.Option(help="Cases without a distribution (balanced).")] = 1,
     outlines: Annotated[
         Path | None,
-        typer.Option(help="JSON file of real outlines: semi-real cases, one for each, instead of a cohort."),
+        typer.Option(
+            help="JSON file of real outlines: semi-real cases, one for each lesion, instead of a cohort."
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = 0,
     spacing: Annotated[
@@ -47,7 +49,7 @@ def simulate(
 ) -> None:
     """Simulate mammograms whose every calcification is known, as a data set.
 
-    Writes DICOM (or PNG) images of both views, the truth and the outline of every image, and a manifest.
+    Writes DICOM (or PNG) images of each case's views, the truth and the outline of every image, and a manifest.
     """
     from calcigraph.simulate import CohortOptions, write_cohort
 

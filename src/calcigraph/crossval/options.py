@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from calcigraph.config import Config, TrainingConfig, default, paper
@@ -57,7 +56,7 @@ class StudyOptions:
     paper: Config = field(default_factory=paper)
     default: Config = field(default_factory=default)
     detector: str = ""
-    pretrained: Mapping[str, str] = field(default_factory=dict)
+    pretrained: dict[str, str] = field(default_factory=dict)
     bootstraps: int = 1000
     permutations: int = 10_000
     random_deletions: int = 5

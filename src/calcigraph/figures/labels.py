@@ -23,7 +23,14 @@ def draw_scale_bar(axes: Axes, width_mm: float) -> None:
     halo = [withStroke(linewidth=5, foreground="black")]
     ends = (0.03, 0.03 + length_mm / width_mm)
     axes.plot(
-        ends, (0.016, 0.016), transform=axes.transAxes, color="white", lw=3, path_effects=halo, gid="scale"
+        ends,
+        (0.016, 0.016),
+        transform=axes.transAxes,
+        color="white",
+        lw=3,
+        solid_capstyle="butt",  # others make it longer than what it measures
+        path_effects=halo,
+        gid="scale",
     )
     axes.text(
         ends[0],

@@ -184,7 +184,7 @@ def _wrong_path(folder: Path, cell: str) -> Iterator[str]:
     try:
         path = (folder / cell).resolve()
         inside, exists = path.is_relative_to(folder.resolve()), path.is_file()
-    except OSError:  # a circular link, a name too long
+    except (OSError, RuntimeError):  # a circular link, a name too long
         inside, exists = True, False
     if not inside:
         yield f"path {cell[:80]!r} leaves the folder by a link"

@@ -115,6 +115,7 @@ def _check(table: pd.DataFrame, columns: Sequence[str], path: Path) -> None:
 def _refused(path: Path, columns: Sequence[str], got: str) -> BadManifest:
     return BadManifest(
         f"{path.parent.name}/{path.name}: {got}",
-        allowed=f"columns {', '.join(columns)} with numbers, positions in the image, diameters above 0",
+        allowed=f"columns {', '.join(columns)} with numbers, positions in the image, diameters above 0 "
+        f"up to {LARGEST_MM:g} mm",
         do="mend the table or remove it",
     )

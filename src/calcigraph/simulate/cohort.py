@@ -20,7 +20,7 @@ from calcigraph.io.tables import whole_file, write_table, write_text
 from calcigraph.io.truth import OUTLINE_COLUMNS, outline_path, truth_path, write_truth
 from calcigraph.lexicon import View
 from calcigraph.processes import spread
-from calcigraph.provenance import code_digest, versions
+from calcigraph.provenance import code_digest, file_stamp, versions
 from calcigraph.seed import require_seed
 from calcigraph.simulate.acquire import ACQUISITIONS, Acquisition, draw_acquisition
 from calcigraph.simulate.anatomy import grow_breast
@@ -35,6 +35,7 @@ from calcigraph.simulate.visible import draw_visible
 
 FORMATS = ("dicom", "png")
 
+CARDS = ("dataset.json", "manifest.csv")
 PARTS = ("images", "truth", "outlines")
 """Folders of a cohort."""
 
@@ -127,7 +128,7 @@ def write_cohort(
     workers: int | None = None,
     report: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
-    """Simulate a cohort into `folder`; cases that are already whole there are not made again.
+    """Simulate a cohort into `folder`; cases that are already whole there are not made again, nor is its manifest.
 
     Args:
         folder: the data set.
@@ -151,6 +152,8 @@ def write_cohort(
     write = partial(_write_case, folder, options=options)
     for done, _ in enumerate(spread(write, missing, workers=workers), start=whole + 1):
         report(done, len(plan))
+    if all((folder / card).exists() for card in CARDS):  # perhaps marked (`split`) since
+        return
     write_manifest(
         folder,
         name=name,
@@ -168,13 +171,13 @@ def _claim(folder: Path, plan: Plan, options: CohortOptions) -> None:
     note = folder / "simulation.json"
     is_new = not note.exists()
     if is_new:
-        refuse_others(folder, ("dataset.json", "manifest.csv", *PARTS), what="holds something else")
+        refuse_others(folder, (*CARDS, *PARTS), what="holds something else")
     try:
         if is_new:
             write_text(note, claim)
         for part in PARTS:
             (folder / part).mkdir(parents=True, exist_ok=True)
-        held = note.read_text(encoding="utf-8")
+        held = note.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
         raise BadManifest(
             f"{folder} cannot be written ({error.strerror})", allowed="a writable folder", do="choose another"
@@ -221,7 +224,7 @@ def image_path(case: PlannedCase, view: View, options: CohortOptions) -> str:
 def _is_whole(folder: Path, case: PlannedCase, options: CohortOptions) -> bool:
     return all(
         truth_path(folder, case.image_id(view)).exists()
-        and (folder / image_path(case, view, options)).exists()
+        and (file_stamp(folder / image_path(case, view, options)) or (0, 0))[0] > 0
         for view in case.views
     )
 

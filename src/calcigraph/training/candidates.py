@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass
 from functools import partial
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from calcigraph.config import Config
 from calcigraph.detect import detect_candidates
 from calcigraph.detect.matching import Label, label_candidates, on_lesion
-from calcigraph.errors import BadManifest
+from calcigraph.errors import BadManifest, BadModel
 from calcigraph.io import Case, Dataset
 from calcigraph.io.tables import whole_file
 from calcigraph.processes import spread
@@ -75,6 +76,15 @@ def load_windows(folder: Path, case: Case) -> list[LabelledImage]:
 
 
 def _load(path: Path) -> LabelledImage:
+    try:
+        return _read(path)
+    except (OSError, ValueError, EOFError, KeyError, BadZipFile):
+        raise BadModel(
+            f"{path}, which is damaged", allowed="whole files", do="delete it; it is made again"
+        ) from None
+
+
+def _read(path: Path) -> LabelledImage:
     with np.load(path, allow_pickle=False) as file:
         table = pd.DataFrame(file["table"], columns=list(CANDIDATE_COLUMNS))
         nipple, axis, extent = (

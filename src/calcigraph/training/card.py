@@ -102,9 +102,10 @@ def _held_out(held_out: HeldOut | None, *, balanced: bool) -> list[str]:
         return ["Nobody was held out: what they would choose (threshold, epoch), the training images chose."]
     constant = asdict(held_out.constant)
     shares = "equal shares of the distributions" if balanced else "distributions as frequent as in training"
+    expected = "as often as `prevalence` in `config.toml` says" if balanced else "so, too"
     return [
         "They chose the epoch, the threshold and the temperature, so these numbers flatter the model. They are for",
-        f"{shares}; `predict` expects them as often as `prevalence` in `config.toml` says.",
+        f"{shares}; `predict` expects them {expected}.",
         "Precision, sensitivity, F1 and AUC are weighted by the classes' numbers of images. Views with too little",
         "evidence to be named count as wrong; AUC and calibration error go by their probabilities.",
         "",

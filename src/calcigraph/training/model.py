@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -28,7 +28,7 @@ from calcigraph.training.candidates import detect_dataset, load_image, require_t
 from calcigraph.training.card import HeldOut, write_card
 from calcigraph.training.detector import Road, train_detector
 from calcigraph.training.graphs import classes_of, train_distribution_network
-from calcigraph.training.parts import hold_out, note_parts, training_cases
+from calcigraph.training.parts import hold_out, note_parts, read_parts, training_cases
 from calcigraph.training.pretraining import pretrain
 from calcigraph.training.run_folder import claim_folder, run_key, seconds_so_far
 from calcigraph.training.state import Reporter
@@ -43,11 +43,13 @@ class KeptDetector:
         config: its settings.
         networks: `confirm` and `describe` are used.
         card: what it says of itself, for the card of the new model.
+        parts: what images were to it (`parts.read_parts`).
     """
 
     config: Config
     networks: Networks
     card: str = ""
+    parts: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def load(cls, folder: Path) -> KeptDetector:
@@ -57,7 +59,7 @@ class KeptDetector:
             BadModel: it is damaged.
         """
         config, networks, _ = load_model(folder)
-        return cls(config, networks, read_card(folder))
+        return cls(config, networks, read_card(folder), read_parts(folder))
 
 
 @dataclass(frozen=True)
@@ -115,13 +117,14 @@ def train_model(
     if detector is not None:
         config = keep_detector(config, detector.config)
     held_out = hold_out(cases, config) if held_out is None else held_out
+    _require_labels(cases, held_out)
     if detector is None:
         require_truth(dataset, cases, held_out)
     kept = None if detector is None else detector.networks
     key = run_key(dataset, config, *(networks for networks in (kept, start) if networks is not None))
     with claim_folder(run, dataset, key, settings=to_toml(config)):
         started = time.perf_counter()
-        note_parts(run, dataset, cases, held_out)
+        note_parts(run, dataset, cases, held_out, earlier={} if detector is None else detector.parts)
         shown = replace(dataset, cases=tuple(cases))
         candidates = candidates or run / "candidates"
         detect_dataset(shown, config, candidates, report=lambda *n: reporter.stage("detect", *n))
@@ -149,6 +152,20 @@ def train_model(
         )
         save_model(trained.folder, road.config, networks, temperature=temperature, ranges=ranges, card=card)
     return trained
+
+
+def _require_labels(cases: Sequence[Case], held_out: frozenset[str]) -> None:
+    """Refuse what a graph network cannot be trained on, before a detector is.
+
+    Raises:
+        BadManifest: no image of a training patient has a distribution.
+    """
+    if not any(case.distribution is not None and case.patient_id not in held_out for case in cases):
+        raise BadManifest(
+            "no image with a distribution that trains",
+            allowed=f"images with one of {', '.join(DISTRIBUTIONS)}, not all of them marked test or validation",
+            do="fill the distribution column of manifest.csv, or mark fewer of them",
+        )
 
 
 def keep_detector(config: Config, of: Config) -> Config:

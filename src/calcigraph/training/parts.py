@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from calcigraph.config import Config
@@ -35,24 +35,62 @@ def hold_out(cases: Sequence[Case], config: Config) -> frozenset[str]:
     return frozenset(patients[i] for i in split.validation)
 
 
-def note_parts(run: Path, dataset: Dataset, cases: Sequence[Case], held_out: Collection[str]) -> None:
-    """Note in a run folder who is held out, and which images train."""
+def note_parts(
+    run: Path,
+    dataset: Dataset,
+    cases: Sequence[Case],
+    held_out: Collection[str],
+    *,
+    earlier: Mapping[str, str],
+) -> None:
+    """Note in a run folder who is held out, and which images train.
+
+    Args:
+        run: the folder.
+        dataset: of the cases.
+        cases: that train or are held out.
+        held_out: patients who are held out.
+        earlier: the parts that images had for a model that is made use of (`read_parts`).
+    """
     write_json(run / SPLITS_FILE, {"validation": sorted(held_out)})
-    parts = ["validation" if case.patient_id in held_out else "train" for case in cases]
-    digests = [str(file_digest(dataset.folder / case.path)) for case in cases]
-    write_json(run / IMAGES_FILE, dict(zip(digests, parts, strict=True)))
+    note_images(run, dataset, cases, held_out, earlier=earlier)
+
+
+def note_images(
+    run: Path,
+    dataset: Dataset,
+    cases: Sequence[Case],
+    held_out: Collection[str],
+    *,
+    earlier: Mapping[str, str],
+) -> None:
+    """Note in a run folder which images train; what trained once, has trained."""
+    part = dict(earlier)
+    for case in cases:
+        digest = str(file_digest(dataset.folder / case.path))
+        if part.get(digest) != "train":
+            part[digest] = "validation" if case.patient_id in held_out else "train"
+    write_json(run / IMAGES_FILE, part)
+
+
+def read_parts(model: Path) -> dict[str, str]:
+    """Return what images were to a model, by what is in their files: `train` or `validation`.
+
+    Args:
+        model: its folder; only of one that lies in the folder of its run something is known.
+    """
+    try:
+        part = json.loads((model.resolve().parent / IMAGES_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return part if isinstance(part, dict) else {}
 
 
 def parts_of(model: Path, dataset: Dataset, cases: Sequence[Case]) -> list[str]:
-    """Tell for each image what it was to a model: `train`, `validation`, or "" where it was neither.
-
-    Args:
-        model: its folder; only one that lies in the folder of its run is known.
-        dataset: of the cases.
-        cases: some of its cases.
-    """
-    try:
-        part = json.loads((model.parent / IMAGES_FILE).read_text(encoding="utf-8"))
-        return [part.get(file_digest(dataset.folder / case.path), "") for case in cases]
-    except (OSError, ValueError, AttributeError):  # none, or of somebody else
-        return [""] * len(cases)
+    """Tell for each image what it was to a model (`read_parts`), "" where it was nothing."""
+    part = read_parts(model)
+    return (
+        [part.get(str(file_digest(dataset.folder / case.path)), "") for case in cases]
+        if part
+        else [""] * len(cases)
+    )
