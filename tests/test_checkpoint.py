@@ -106,6 +106,24 @@ def test_settings_of_another_model(folder):
     assert "unlike those of its settings" in message(folder)
 
 
+def test_settings_that_ask_for_more_than_there_is_memory(folder):
+    settings = (folder / "config.toml").read_text()
+    more = re.sub(r"(hidden_dim|convolutions|flatten_nodes|members) = \d+", r"\1 = 4096", settings)
+    assert more.count("= 4096") >= 4
+    (folder / "config.toml").write_text(more)
+    assert "tensors unlike those of its settings" in message(folder)  # 100 GB and more
+
+
+@pytest.mark.parametrize("kind", [torch.complex64, torch.float8_e4m3fn, torch.float64])
+def test_weights_of_another_type(folder, kind):
+    tensors, header = read_tensors(folder / "confirm.safetensors")
+    other = {
+        name: tensor.to(kind) if tensor.is_floating_point() else tensor for name, tensor in tensors.items()
+    }
+    write_tensors(folder / "confirm.safetensors", other, header)
+    assert "tensors unlike those of its settings" in message(folder)
+
+
 def test_settings_that_are_missing(folder):
     text = (folder / "config.toml").read_text()
     (folder / "config.toml").write_text("")

@@ -157,6 +157,12 @@ def test_files(tmp_path):
             read_config(wrong)
 
 
+@pytest.mark.parametrize("pitch", [0.004, -0.1, 3.0, float("nan")])
+def test_pitches_that_no_machine_could_hold_are_refused(pitch):
+    with pytest.raises(BadConfig, match=r"working_spacing_mm = .*; allowed: 0, or 0\.02 to 2"):
+        CandidateConfig(working_spacing_mm=pitch)
+
+
 FRACTION = st.floats(0, 1, allow_nan=False)
 POSITIVE = st.floats(0.01, 100)
 CONFIGS = st.builds(
@@ -164,7 +170,7 @@ CONFIGS = st.builds(
     seed=st.integers(0, LARGEST_SEED),
     candidates=st.builds(
         CandidateConfig,
-        working_spacing_mm=st.floats(0, 1),
+        working_spacing_mm=st.just(0.0) | st.floats(0.02, 1),
         bottom_hat=st.booleans(),
         response=st.sampled_from(["tophat", "blob"]),
         rule=st.sampled_from(["peaks", "components"]),

@@ -138,6 +138,7 @@ def test_columns_in_any_order_with_extras_blank_rows_and_a_byte_order_mark(folde
         (",p,images/a.png,,,,,", "image_id ''"),
         ("../a,p,images/a.png,,,,,", "image_id '../a'"),
         ("a b,p,images/a.png,,,,,", "image_id 'a b'"),
+        (f"{'影' * 100},p,images/a.png,,,,,", "a file's length"),
         (".a,p,images/a.png,,,,,", "image_id '.a'"),
         ("a,,images/a.png,,,,,", "no patient_id"),
         ("a,p,,,,,,", "no path"),

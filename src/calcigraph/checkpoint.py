@@ -66,11 +66,17 @@ def load_model(folder: Path, *, device: str = "cpu") -> tuple[Config, Networks, 
         raise BadModel(
             f"a model with {error.said[0]}", allowed="a whole model folder", do="get it again"
         ) from None
+    with torch.device(
+        "meta"
+    ):  # settings may ask for more than there is memory: first they must be those of the files
+        asked = build_networks(config)
+    read = {name: _read_weights(getattr(asked, name), folder / f"{name}.safetensors") for name in NETWORKS}
     networks = build_networks(config)
-    for name in NETWORKS:
+    for name, (tensors, _) in read.items():
         network: nn.Module = getattr(networks, name)
-        header = load_weights(network, folder / f"{name}.safetensors")
+        network.load_state_dict(tensors)
         network.to(device).eval()
+    _, header = read["distribution"]
     return config, networks, _temperature(header, folder)
 
 
@@ -105,6 +111,12 @@ def load_weights(network: nn.Module, path: Path) -> dict[str, str]:
     Raises:
         BadModel: the file is missing or damaged, or its tensors are not those of the network, or not finite.
     """
+    tensors, header = _read_weights(network, path)
+    network.load_state_dict(tensors)
+    return header
+
+
+def _read_weights(network: nn.Module, path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     tensors, header = read_tensors(path)
     expected = network.state_dict()
     wrong = sorted(
@@ -121,9 +133,12 @@ def load_weights(network: nn.Module, path: Path) -> dict[str, str]:
             do="use the config.toml they were trained with",
         )
     if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
-        raise BadModel(f"{path} with weights that are not finite", allowed="finite weights", do="train again")
-    network.load_state_dict(tensors)
-    return header
+        raise BadModel(
+            f"{path} with weights that are not finite",
+            allowed="finite weights",
+            do="train again elsewhere, with a lower learning rate",
+        )
+    return tensors, header
 
 
 def find_model(name_or_path: str | Path = "default") -> Path:

@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 
 from calcigraph.config_rules import (
     BELOW_ONE,
+    COARSE_PITCH,
     COUNT,
-    COUNTS,
     EVEN_SIDE,
     NOT_NEGATIVE,
+    PITCH,
     POSITIVE,
+    SCALES,
     SHARE,
     WIDTH,
     one_of,
@@ -33,7 +35,7 @@ class BreastConfig:
     """Distance kept from metal parts, markers, paddle edges and the border of burnt-in graphics."""
 
     def __post_init__(self) -> None:
-        require_each(self, POSITIVE, "spacing_mm")
+        require_each(self, COARSE_PITCH, "spacing_mm")
         require_each(self, NOT_NEGATIVE, "tissue_margin_mm", "metal_margin_mm")
 
 
@@ -65,7 +67,8 @@ class CandidateConfig:
         require_each(self, one_of("tophat", "blob"), "response")
         require_each(self, one_of("peaks", "components"), "rule")
         require_each(self, POSITIVE, "opening_mm", "blob_sigma_mm")
-        require_each(self, NOT_NEGATIVE, "working_spacing_mm", "threshold", "object_reach_mm", "at_most")
+        require_each(self, PITCH, "working_spacing_mm")
+        require_each(self, NOT_NEGATIVE, "threshold", "object_reach_mm", "at_most")
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ class PatchConfig:
 
     def __post_init__(self) -> None:
         require_each(self, EVEN_SIDE, "size_px")
-        require_each(self, COUNTS, "scales")
+        require_each(self, SCALES, "scales")
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,13 @@ SHARE: Rule = ("0 to 1", lambda value: 0 <= value <= 1)
 BELOW_ONE: Rule = ("0 to below 1", lambda value: 0 <= value < 1)
 COUNT: Rule = ("1 or more", lambda value: value >= 1)
 WIDTH: Rule = ("1 to 4096", lambda value: 1 <= value <= 4096)
-EVEN_SIDE: Rule = ("even, 8 or more", lambda value: value >= 8 and value % 2 == 0)
-COUNTS: Rule = ("whole numbers from 1", lambda values: bool(values) and min(values) >= 1)
+EVEN_SIDE: Rule = ("even, 8 to 256", lambda value: 8 <= value <= 256 and value % 2 == 0)
+SCALES: Rule = (
+    "1 to 8 whole numbers from 1 to 100",
+    lambda values: 1 <= len(values) <= 8 and min(values) >= 1 and max(values) <= 100,
+)
+PITCH: Rule = ("0, or 0.02 to 2", lambda value: value == 0 or 0.02 <= value <= 2)
+COARSE_PITCH: Rule = ("0.1 to 5", lambda value: 0.1 <= value <= 5)
 
 
 def one_of(*allowed: str) -> Rule:

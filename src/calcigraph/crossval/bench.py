@@ -102,7 +102,9 @@ class Bench:
 
     def pretraining(self, config: Config) -> Path:
         """Folder of the pretraining by these settings, which sees no image and is the same in every fold."""
-        marks = (config.seed, config.confirm, config.graph, config.network, config.pretraining)
+        # The patch networks draw their first weights before the graph network does.
+        drawn_before = (config.patch, config.confirm)
+        marks = (config.seed, *drawn_before, config.graph, config.network, config.pretraining)
         return self.run / "pretraining" / fingerprint(*marks)[:8]
 
     def labelled(self, part: str) -> list[Case]:

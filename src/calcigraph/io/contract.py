@@ -17,6 +17,7 @@ import pandas as pd
 
 from calcigraph.errors import BadManifest, CalcigraphError
 from calcigraph.io.manifest import COLUMNS, SPLITS, Case, Dataset
+from calcigraph.io.read import MAX_ID_BYTES
 from calcigraph.io.truth import outline_path, read_outline, read_truth, truth_path
 from calcigraph.lexicon import Distribution, Laterality, View
 from calcigraph.limits import is_spacing, spacing_words
@@ -154,8 +155,8 @@ def _scan_row(scan: _Scan, number: int, cells: Cells) -> None:
 
 
 def _wrong_cells(folder: Path, cells: Cells) -> Iterator[str]:
-    if not _ID.fullmatch(cells["image_id"]):
-        yield f"image_id {cells['image_id'][:40]!r} (allowed: letters, digits, _ . -, not empty)"
+    if not _ID.fullmatch(cells["image_id"]) or len(cells["image_id"].encode()) > MAX_ID_BYTES:
+        yield f"image_id {cells['image_id'][:40]!r} (allowed: letters, digits, _ . -, not empty, a file's length)"
     if not cells["patient_id"]:
         yield "no patient_id"
     yield from _wrong_path(folder, cells["path"])

@@ -18,7 +18,7 @@ from calcigraph.records import Mammogram
 
 IMAGE_SUFFIXES = (".dcm", ".dicom", ".dic", ".ima", ".png", ".tif", ".tiff", ".jpg", ".jpeg", ".pgm")
 _MAX_ID = 80
-_MAX_ID_BYTES = 200
+MAX_ID_BYTES = 200
 """File systems take names of 255 bytes."""
 
 
@@ -106,7 +106,7 @@ def safe_id(name: str) -> str:
     """Return an image id from a file's name that every file system takes as a folder's name."""
     last = unicodedata.normalize("NFC", re.split(r"[/\\]", name.rstrip("/\\"))[-1])
     stem = last[: last.rfind(".")] if last.lower().endswith(IMAGE_SUFFIXES) else last
-    short = re.sub(r"[^\w.-]+", "_", stem).strip("._- ")[:_MAX_ID].encode()[:_MAX_ID_BYTES]
+    short = re.sub(r"[^\w.-]+", "_", stem).strip("._- ")[:_MAX_ID].encode()[:MAX_ID_BYTES]
     return short.decode("utf-8", "ignore").rstrip("._- ") or "image"
 
 
