@@ -78,9 +78,8 @@ class Job:
         # and what one of them brings to light (no memory, a full disk, a defect of ours or of a library) must
         # not cost the results of the others. It is not hidden: it stands in every output and in the exit code.
         except Exception as error:
-            if (
-                getattr(error, "errno", None) in DISK_FULL
-            ):  # nor is it the image's fault, and the next would fail, too
+            # A full disk is not the image's fault, and stops the next one, too.
+            if getattr(error, "errno", None) in DISK_FULL:
                 raise
             line = " ".join(f"{type(error).__name__}: {error}".split())[:400]
         return self._failed(source, clock, line)

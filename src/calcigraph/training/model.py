@@ -20,6 +20,7 @@ from calcigraph.evidence import Evidence
 from calcigraph.familiar import Ranges, ranges_of, statistics
 from calcigraph.graph import CalcificationGraph
 from calcigraph.io import Case, Dataset
+from calcigraph.io.tables import write_json
 from calcigraph.lexicon import DISTRIBUTIONS
 from calcigraph.metrics import constant_answer, scores
 from calcigraph.models import DistributionNet, Networks, build_networks, predict_logits
@@ -28,7 +29,7 @@ from calcigraph.training.candidates import detect_dataset, load_image, require_t
 from calcigraph.training.card import HeldOut, write_card
 from calcigraph.training.detector import Road, train_detector
 from calcigraph.training.graphs import classes_of, train_distribution_network
-from calcigraph.training.parts import hold_out, note_parts, read_parts, training_cases
+from calcigraph.training.parts import hold_out, note_images, read_parts, training_cases
 from calcigraph.training.pretraining import pretrain
 from calcigraph.training.run_folder import claim_folder, run_key, seconds_so_far
 from calcigraph.training.state import Reporter
@@ -124,7 +125,8 @@ def train_model(
     key = run_key(dataset, config, *(networks for networks in (kept, start) if networks is not None))
     with claim_folder(run, dataset, key, settings=to_toml(config)):
         started = time.perf_counter()
-        note_parts(run, dataset, cases, held_out, earlier={} if detector is None else detector.parts)
+        write_json(run / "splits.json", {"validation": sorted(held_out)})
+        note_images(run, dataset, cases, held_out, earlier={} if detector is None else detector.parts)
         shown = replace(dataset, cases=tuple(cases))
         candidates = candidates or run / "candidates"
         detect_dataset(shown, config, candidates, report=lambda *n: reporter.stage("detect", *n))

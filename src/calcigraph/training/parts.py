@@ -12,8 +12,8 @@ from calcigraph.io.tables import write_json
 from calcigraph.provenance import file_digest
 from calcigraph.training.sampling import split_by_patient
 
-SPLITS_FILE, IMAGES_FILE = "splits.json", "images.json"
-"""The patients who are held out; each image, by what is in its file, with its part."""
+IMAGES_FILE = "images.json"
+"""Each image, by what is in its file, with its part."""
 
 
 def training_cases(dataset: Dataset) -> list[Case]:
@@ -35,27 +35,6 @@ def hold_out(cases: Sequence[Case], config: Config) -> frozenset[str]:
     return frozenset(patients[i] for i in split.validation)
 
 
-def note_parts(
-    run: Path,
-    dataset: Dataset,
-    cases: Sequence[Case],
-    held_out: Collection[str],
-    *,
-    earlier: Mapping[str, str],
-) -> None:
-    """Note in a run folder who is held out, and which images train.
-
-    Args:
-        run: the folder.
-        dataset: of the cases.
-        cases: that train or are held out.
-        held_out: patients who are held out.
-        earlier: the parts that images had for a model that is made use of (`read_parts`).
-    """
-    write_json(run / SPLITS_FILE, {"validation": sorted(held_out)})
-    note_images(run, dataset, cases, held_out, earlier=earlier)
-
-
 def note_images(
     run: Path,
     dataset: Dataset,
@@ -64,7 +43,15 @@ def note_images(
     *,
     earlier: Mapping[str, str],
 ) -> None:
-    """Note in a run folder which images train; what trained once, has trained."""
+    """Note in a run folder which images train; what trained once, has trained.
+
+    Args:
+        run: the folder.
+        dataset: of the cases.
+        cases: that train or are held out.
+        held_out: patients who are held out.
+        earlier: the parts that images had for a model that is made use of (`read_parts`).
+    """
     part = dict(earlier)
     for case in cases:
         digest = str(file_digest(dataset.folder / case.path))
@@ -89,8 +76,6 @@ def read_parts(model: Path) -> dict[str, str]:
 def parts_of(model: Path, dataset: Dataset, cases: Sequence[Case]) -> list[str]:
     """Tell for each image what it was to a model (`read_parts`), "" where it was nothing."""
     part = read_parts(model)
-    return (
-        [part.get(str(file_digest(dataset.folder / case.path)), "") for case in cases]
-        if part
-        else [""] * len(cases)
-    )
+    if not part:
+        return [""] * len(cases)
+    return [part.get(str(file_digest(dataset.folder / case.path)), "") for case in cases]
