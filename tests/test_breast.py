@@ -6,9 +6,9 @@ import pytest
 
 from calcigraph.config import BreastConfig, default, paper
 from calcigraph.detect import detect_candidates
-from calcigraph.detect.breast import SIDES, segment_breast
+from calcigraph.detect.breast import segment_breast
 from calcigraph.detect.working import at_pitch
-from calcigraph.records import Mammogram
+from calcigraph.records import SIDES, Mammogram
 
 ACROSS_MM, DEPTH_MM = 75.0, 70.0
 """Half of the breast's extent along the chest wall, and its depth."""

@@ -66,9 +66,8 @@ def load_model(folder: Path, *, device: str = "cpu") -> tuple[Config, Networks, 
         raise BadModel(
             f"a model with {error.said[0]}", allowed="a whole model folder", do="get it again"
         ) from None
-    with torch.device(
-        "meta"
-    ):  # settings may ask for more than there is memory: first they must be those of the files
+    # Settings may ask for more than there is memory, so they are held against the files first.
+    with torch.device("meta"):
         asked = build_networks(config)
     read = {name: _read_weights(getattr(asked, name), folder / f"{name}.safetensors") for name in NETWORKS}
     networks = build_networks(config)
@@ -105,15 +104,14 @@ def read_card(folder: Path) -> str:
     return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
 
 
-def load_weights(network: nn.Module, path: Path) -> dict[str, str]:
-    """Fill a network from a safetensors file; return what its header says.
+def load_weights(network: nn.Module, path: Path) -> None:
+    """Fill a network from a safetensors file.
 
     Raises:
         BadModel: the file is missing or damaged, or its tensors are not those of the network, or not finite.
     """
-    tensors, header = _read_weights(network, path)
+    tensors, _ = _read_weights(network, path)
     network.load_state_dict(tensors)
-    return header
 
 
 def _read_weights(network: nn.Module, path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -38,11 +38,12 @@ def shares_of(prevalence: str) -> NDArray[np.float64]:
     >>> shares_of("1,2,4,2,1").tolist()
     [0.1, 0.2, 0.4, 0.2, 0.1]
     """
-    if isinstance(prevalence, str) and prevalence in PREVALENCE:
-        return np.array([PREVALENCE[prevalence][name] for name in DISTRIBUTIONS])
+    said = str(prevalence)  # Python callers give other things, too, which are none of these
+    if said in PREVALENCE:
+        return np.array([PREVALENCE[said][name] for name in DISTRIBUTIONS])
     try:
-        shares = np.array([float(number) for number in prevalence.split(",")])
-    except (ValueError, AttributeError):
+        shares = np.array([float(number) for number in said.split(",")])
+    except ValueError:
         shares = np.zeros(0)
     if shares.shape != (len(DISTRIBUTIONS),) or not ((shares > 0) & (shares < LARGEST)).all():
         raise BadConfig(

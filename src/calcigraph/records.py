@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import reprlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from numbers import Real
 
@@ -29,7 +30,13 @@ CANDIDATE_COLUMNS = (*POSITION_COLUMNS, "diameter_mm", "contrast", "probability"
 
 CALCIFICATION_COLUMNS = (*CANDIDATE_COLUMNS, "saliency")
 
-SIDES_OF_IMAGE = ("left", "right", "top", "bottom")
+SIDES: dict[str, tuple[float, float]] = {
+    "left": (0.0, 1.0),
+    "right": (0.0, -1.0),
+    "top": (1.0, 0.0),
+    "bottom": (-1.0, 0.0),
+}
+"""Side of the chest wall → unit vector (row, col) from it towards the nipple."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +51,7 @@ class Mammogram:
         spacing_mm: (row, col) distance between pixel centres in the plane of the breast, mm.
         image_id: unique within a batch; names the output folder.
         path: where it was read from; inside a zip: ``archive.zip!member``.
-        chest_wall: image side at which the chest wall lies (one of `SIDES_OF_IMAGE`), where the file
+        chest_wall: image side at which the chest wall lies (one of `SIDES`), where the file
             says so (Patient Orientation (0020,0020)); otherwise found from the breast's shape.
         transforms: every transform that reading applied, in order, in words.
     """
@@ -72,7 +79,7 @@ class Mammogram:
             "give the distance of pixel centres",
         )
         check_extent(self.image_id, self.shape, self.spacing_mm)
-        words = {"laterality": Laterality, "view": View, "chest_wall": SIDES_OF_IMAGE}
+        words: dict[str, Iterable[str]] = {"laterality": Laterality, "view": View, "chest_wall": SIDES}
         for name, allowed in words.items():
             value = getattr(self, name)
             self._require(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -212,11 +211,6 @@ def take_back(folder: Path) -> None:
     """Remove the files that `predict` writes for an image, the record first."""
     for name in (RECORD, CALCIFICATIONS, EDGES, CANDIDATES, OVERLAY):
         (folder / name).unlink(missing_ok=True)
-
-
-def real_path(label: str) -> str:
-    """Return the path of an input from the root, without links."""
-    return os.path.realpath(printable(label))
 
 
 def printable(text: str) -> str:

@@ -19,7 +19,6 @@ from calcigraph.results import (
     discard,
     printable,
     read_record,
-    real_path,
     summarise,
     take_back,
     write_overlay,
@@ -56,7 +55,7 @@ class Job:
         """Return what changes with the input, the model, the settings or the code."""
         settings = asdict(self.pipeline.config)
         model = (self.pipeline.model_name, self.model_digest, code_digest(), settings)
-        return fingerprint(real_path(source.label), source.digest(), self.spacing_mm, model)
+        return fingerprint(source.real_path, source.digest(), self.spacing_mm, model)
 
     def earlier(self, source: Source) -> ImageResult | None:
         """Return what an earlier run left of the same input, model, settings and code."""
@@ -75,7 +74,7 @@ class Job:
         except CalcigraphError as error:
             line = str(error)
         # The one border at which everything is caught: a batch runs for hours over files that nobody has seen,
-        # and what one of them brings to light (no memory, a full disk, a defect of ours or of a library) must
+        # and what one of them brings to light (no memory, a defect of ours or of a library) must
         # not cost the results of the others. It is not hidden: it stands in every output and in the exit code.
         except Exception as error:
             # A full disk is not the image's fault, and stops the next one, too.
@@ -117,7 +116,7 @@ class Job:
             model=self.pipeline.model_name,
             version=versions()["calcigraph"],
             fingerprint=input_fingerprint,
-            real_path=real_path(source.label),
+            real_path=printable(source.real_path),
         )
         write_record(folder, result)
         return result

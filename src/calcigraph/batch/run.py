@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from calcigraph.batch.job import Job
 from calcigraph.batch.summary import BatchResult, append_prediction, write_predictions, write_summary
 from calcigraph.io import Source, prepare_folder, with_unique_ids
-from calcigraph.results import ImageResult, read_record, real_path
+from calcigraph.results import ImageResult, printable, read_record
 
 if TYPE_CHECKING:
     from calcigraph.pipeline import Pipeline
@@ -81,4 +81,4 @@ def predict_batch(
 def _is_free(out: Path, source: Source, image_id: str) -> bool:
     """Tell whether an image's folder holds no result of another file, of the same name in another folder."""
     record = read_record(out / image_id, write_candidates=False)
-    return record is None or record.real_path == real_path(source.label)
+    return record is None or record.real_path == printable(source.real_path)

@@ -9,15 +9,7 @@ from numpy.typing import NDArray
 from calcigraph.config import BreastConfig
 from calcigraph.detect.tophat import disc
 from calcigraph.detect.working import WorkingImage, at_pitch
-from calcigraph.records import Breast, FloatImage, Mammogram, Mask, Points
-
-SIDES: dict[str, tuple[float, float]] = {
-    "left": (0.0, 1.0),
-    "right": (0.0, -1.0),
-    "top": (1.0, 0.0),
-    "bottom": (-1.0, 0.0),
-}
-"""Side of the chest wall → unit vector (row, col) from it towards the nipple."""
+from calcigraph.records import SIDES, Breast, FloatImage, Mammogram, Mask, Points
 
 GRAPHICS_MM2 = 1.5
 """Least area of metal and graphics; microcalcifications are smaller."""

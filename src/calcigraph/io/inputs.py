@@ -42,6 +42,11 @@ class Source:
     member: str = ""
     problem: str = ""
 
+    @property
+    def real_path(self) -> str:
+        """`label` from the root, without links."""
+        return _real(self.label)
+
     def digest(self) -> str | None:
         """Return a fingerprint of what the file or the archive holds now; None where it cannot be read."""
         return (

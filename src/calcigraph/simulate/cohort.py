@@ -20,7 +20,7 @@ from calcigraph.io.tables import whole_file, write_table, write_text
 from calcigraph.io.truth import OUTLINE_COLUMNS, outline_path, truth_path, write_truth
 from calcigraph.lexicon import View
 from calcigraph.processes import spread
-from calcigraph.provenance import code_digest, file_stamp, versions
+from calcigraph.provenance import code_digest, versions
 from calcigraph.seed import require_seed
 from calcigraph.simulate.acquire import ACQUISITIONS, Acquisition, draw_acquisition
 from calcigraph.simulate.anatomy import grow_breast
@@ -222,10 +222,9 @@ def image_path(case: PlannedCase, view: View, options: CohortOptions) -> str:
 
 
 def _is_whole(folder: Path, case: PlannedCase, options: CohortOptions) -> bool:
-    return all(
-        truth_path(folder, case.image_id(view)).exists()
-        and (file_stamp(folder / image_path(case, view, options)) or (0, 0))[0] > 0
-        for view in case.views
+    images = [folder / image_path(case, view, options) for view in case.views]
+    return all(truth_path(folder, case.image_id(view)).exists() for view in case.views) and all(
+        image.exists() and image.stat().st_size > 0 for image in images
     )
 
 

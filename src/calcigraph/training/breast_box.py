@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcigraph.config import BreastConfig
-from calcigraph.detect.breast import SIDES, segment_breast
+from calcigraph.detect.breast import segment_breast
 from calcigraph.detect.working import at_pitch
 from calcigraph.io import Case, Dataset
 from calcigraph.io.tables import whole_file
-from calcigraph.records import FloatImage, Mammogram
+from calcigraph.records import SIDES, FloatImage, Mammogram
 
 CHANNELS = 3
 """Mean, maximum and standard deviation of the cell of the large image that a pixel of the small one stands for.

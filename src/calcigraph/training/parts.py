@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from calcigraph.config import Config
 from calcigraph.io import Case, Dataset, labels_of
-from calcigraph.io.tables import write_json
+from calcigraph.io.tables import read_json, write_json
 from calcigraph.provenance import file_digest
 from calcigraph.training.sampling import split_by_patient
 
@@ -66,11 +65,7 @@ def read_parts(model: Path) -> dict[str, str]:
     Args:
         model: its folder; only of one that lies in the folder of its run something is known.
     """
-    try:
-        part = json.loads((model.resolve().parent / IMAGES_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return part if isinstance(part, dict) else {}
+    return read_json(model.resolve().parent / IMAGES_FILE)
 
 
 def parts_of(model: Path, dataset: Dataset, cases: Sequence[Case]) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ from calcigraph.config_toml import to_toml
 from calcigraph.errors import BadModel
 from calcigraph.io import Case, Dataset
 from calcigraph.io.output import refuse_others
-from calcigraph.io.tables import write_json, write_text
+from calcigraph.io.tables import read_json, write_json, write_text
 from calcigraph.io.truth import truth_path
 from calcigraph.models import Networks
 from calcigraph.provenance import code_digest, file_digest, fingerprint, versions
@@ -148,8 +147,4 @@ def _write(run: Path, record: Mapping[str, object], seconds: float) -> None:
 
 def read_record(run: Path) -> dict[str, Any]:
     """Read what a run folder says of itself; nothing where it says nothing."""
-    try:
-        found = json.loads((run / RUN_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+    return read_json(run / RUN_FILE)
