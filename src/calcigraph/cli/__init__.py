@@ -10,11 +10,11 @@ from typing import Annotated
 
 import typer
 
-from calcigraph.cli import calibrate, crossval, dataset, evaluate, info, predict, simulate, train
+from calcigraph.cli import adapt, calibrate, crossval, dataset, evaluate, info, predict, simulate, train
 from calcigraph.cli.terminal import INTERRUPTED, USAGE, Interrupted, app
 from calcigraph.errors import DISK_FULL, BadConfig, CalcigraphError
 
-VERBS = (predict, simulate, train, crossval, evaluate, calibrate, dataset, info)
+VERBS = (predict, simulate, train, crossval, evaluate, calibrate, adapt, dataset, info)
 """Each has put its command into `app`."""
 
 # ClickException: typer has moved it about, but its place above BadParameter is fixed.
