@@ -1,5 +1,6 @@
 """A model's temperature on other images: found, kept with the model, gone on with after a kill."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -77,11 +78,25 @@ def test_images_that_trained_are_left_out(overconfident, tiny_cohort, tmp_path):
     ]
     assert used("train", "validation", *["test"] * (number - 2)) == [data.cases[1].image_id]
     assert used("train", "train", *["test"] * (number - 2)) == []  # `evaluate` will judge these
+    assert used(*["test"] * 4, *[None] * (number - 4)) == [
+        case.image_id for case in data.cases[4:] if case.distribution is not None
+    ]
     trained_on = replace(data, cases=tuple(replace(case, split="train") for case in data.cases))
     with pytest.raises(
         BadManifest, match=r"0 distributions labelled; .* mark fewer images train or more validation"
     ):
         calibrate_model(overconfident, trained_on, tmp_path)
+
+
+def test_draws_of_one_distribution_say_nothing_of_the_temperature(overconfident, tiny_cohort, tmp_path):
+    """Any temperature would do for them. With one patient of each, all draws that count are the same images."""
+    data = read_dataset(tiny_cohort)
+    first = {case.distribution: case.patient_id for case in reversed(data.cases) if case.distribution}
+    two = dict(list(first.items())[:2])
+    cases = tuple(case for case in data.cases if case.patient_id == two.get(case.distribution))
+    found = calibrate_model(overconfident, replace(data, cases=cases), tmp_path).temperature
+    assert 0.1 <= found.value <= 10 and math.isnan(found.low) and math.isnan(found.high)
+    assert str(found).endswith("[–, –]")
 
 
 def test_classes_weigh_as_training_drew_them(overconfident, tiny_cohort, tmp_path):
@@ -109,12 +124,14 @@ def test_the_card_says_it_once(overconfident, tiny_cohort, tmp_path):
     data = read_dataset(tiny_cohort)
     once = calibrate_model(overconfident, data, tmp_path / "once")
     tested = tuple(replace(case, split="test") for case in data.cases[:6])
-    calibrate_model(tmp_path / "once", replace(data, cases=tested + data.cases[6:]), tmp_path / "twice")
+    marked = replace(data, cases=tested + data.cases[6:])
+    second = calibrate_model(tmp_path / "once", marked, tmp_path / "twice")
     card = (tmp_path / "twice" / "model" / "MODEL_CARD.md").read_text()
     assert card.startswith("# Card\n\ntext\n\n## Calibration\n") and card.count("## Calibration") == 1
     twice = Pipeline.from_pretrained(tmp_path / "twice").temperature
     assert f"{once.temperature.value:.3f}" in card and f": {twice:.3f} [" in card and data.name in card
-    assert f"- {once.after.n} images with a calcification (of no split, test); on" in card
+    assert f"- {second.after.n} images with a calcification (of no split); on" in card
+    assert second.after.n < once.after.n
 
 
 def test_a_killed_calibration_asks_no_image_twice(overconfident, tiny_cohort, tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ from torch import nn
 from torch_geometric.data import Batch
 
 from calcigraph.explain import node_saliency
+from calcigraph.prevalence import expect
 from hand_made_graphs import CONFIGS, graph_of, net_of
 
 
@@ -72,6 +73,39 @@ def test_nodes_beyond_the_paper_s_readout_have_no_say_of_their_own():
     """Only 128 nodes reach the flat vector; the mean slope is over all of them, and the answer is finite."""
     config = CONFIGS["paper"]
     assert np.isfinite(node_saliency(net_of(config), graph_of(150, config))).all()
+
+
+def test_saliency_is_that_of_the_probability_that_is_given():
+    """Of the answer at its temperature and the expected shares: handing a node's weight on lowers that."""
+    config = CONFIGS["default"]
+    net, graph = net_of(config), graph_of(12, config)
+    batch = Batch.from_data_list([graph])
+    weight = torch.full((12,), 0.5)
+    net.readout.weigh = lambda h: weight
+    asked = {"temperature": 0.3, "expected": np.array([0.01, 0.01, 0.3, 0.01, 0.67])}
+
+    def answer(weights):
+        p = net.probabilities(net.readout.name(weights, batch), temperature=asked["temperature"])[0].detach()
+        return expect(p.double().numpy()[None], asked["expected"], 1.0)[0, 2]
+
+    fallen = []
+    for node in range(12):
+        moved = weight.clone()
+        moved[node] *= 0.99
+        moved *= weight.sum() / moved.sum()
+        fallen.append(np.log(answer(weight) / answer(moved)))
+    saliency = node_saliency(net, graph, target=2, **asked)
+    expected = np.clip(fallen, 0, None) / max(fallen)
+    np.testing.assert_allclose(saliency, expected, atol=0.03)
+    assert np.abs(node_saliency(net, graph, target=2) - expected).max() > 0.1
+
+
+def test_a_distribution_that_nobody_expects_leaves_the_saliency_finite():
+    config = CONFIGS["default"]
+    expected = np.array([0.5, 0.0, 0.5, 0.0, 0.0])
+    for target in range(5):
+        saliency = node_saliency(net_of(config), graph_of(12, config), target=target, expected=expected)
+        assert np.isfinite(saliency).all()
 
 
 def test_nodes_that_weigh_in_the_shape_are_salient():

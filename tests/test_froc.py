@@ -164,3 +164,5 @@ def test_the_share_found_at_a_rate_of_false_marks():
     assert at(1.0).value == pytest.approx(3 / 4)
     assert (at(9.0).value, at(9.0).threshold) == (pytest.approx(3 / 4), 0.0)
     assert at(0.5).low <= 2 / 4 <= at(0.5).high and at(0.5) == at(0.5)
+    alone = found_at(images, ["a", "a"], false_per_cm2=0.5, seed=1, repeats=50)
+    assert alone.value == at(0.5).value and np.isnan([alone.low, alone.high]).all()

@@ -140,8 +140,9 @@ def test_the_bootstrap_is_seeded_and_draws_patients():
     assert accuracy.value == scores(y, p).accuracy
     assert accuracy.low < accuracy.value < accuracy.high
     assert 0.05 < accuracy.high - accuracy.low < 0.35
-    single = bootstrap(y, p, patients=["same"] * 120, seed=1, repeats=5)["accuracy"]
-    assert single.low == single.high == single.value
+    single = bootstrap(y, p, patients=["same"] * 120, seed=1, repeats=5)
+    assert single["accuracy"].value == accuracy.value
+    assert all(np.isnan([one.low, one.high]).all() for one in single.values())  # every draw is the same
 
 
 def test_draws_without_a_patient_of_some_class_say_nothing_of_means_over_classes():
@@ -160,6 +161,24 @@ def test_one_patient_of_each_class_gives_means_over_classes_no_interval():
     assert got["accuracy"].low < got["accuracy"].high
     two = bootstrap(np.r_[y, 2], p[[0, 1, 2, 3, 0]], patients=["a", "a", "b", "c", "d"], seed=0, repeats=200)
     assert not np.isnan(two["balanced_accuracy"].low)
+
+
+def test_the_interval_of_the_calibration_error_holds_that_of_true_probabilities():
+    """Labels are drawn by the probabilities, so that the true error is 0; on a draw of patients it is ever greater."""
+    y, p = answers(400)
+    rng = np.random.default_rng(3)
+    y = (rng.random((400, 1)) > p.cumsum(axis=1)).sum(axis=1).clip(max=4)
+    ece = bootstrap(y, p, patients=[str(i) for i in range(400)], seed=0, repeats=200)["ece"]
+    assert ece.low < 0.01 < ece.value < ece.high < 0.12
+
+
+def test_no_probabilities_rank_as_an_image_that_says_nothing():
+    """All answer with the expected shares: whether some have none must not tell the classes apart."""
+    prior = np.array([0.1, 0.1, 0.6, 0.1, 0.1])
+    y, p = np.repeat([2, 3], 50), np.tile(prior, (100, 1))
+    p[:10] = np.nan
+    assert scores(y, p, unknown=prior).macro_auc == scores(y, p, unknown=prior).auc == 0.5
+    assert scores(y, p).macro_auc < 0.45
 
 
 def test_a_judge_of_ones_own_says_which_of_its_numbers_are_means_over_classes():

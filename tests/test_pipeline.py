@@ -89,7 +89,8 @@ def test_temperature_changes_confidence_and_not_the_answer(image):
     cold, hot = pipeline(temperature=0.5).predict(image), pipeline(temperature=5.0).predict(image)
     assert cold.distribution is hot.distribution
     assert max(cold.probabilities.values()) > max(hot.probabilities.values())
-    assert cold.calcifications.equals(hot.calcifications)
+    of_all = [one.calcifications.drop(columns="saliency") for one in (cold, hot)]
+    assert of_all[0].equals(of_all[1])
 
 
 def test_a_close_call_is_said(image):
@@ -170,6 +171,16 @@ def test_a_negative_is_said(image):
         "breast: what is around the breast is bright, as on a negative; dense tissue must be bright: invert the image"
     )
     assert not any("negative" in one for one in pipeline().predict(image).warnings)
+
+
+def test_a_model_that_has_learnt_how_frequent_they_are_is_not_moved(image):
+    given = pipeline(prevalence="cbis-ddsm")
+    training = replace(given.config.graph_training, balance_classes=False)
+    learnt = replace(given, config=replace(given.config, graph_training=training))
+    assert (given.prevalence_weight, learnt.prevalence_weight) == (1.0, 0.0)
+    assert learnt.expected.tolist() == pytest.approx([0.2] * 5)
+    assert given.expected.tolist() == pytest.approx(list(PREVALENCE["cbis-ddsm"].values()))
+    assert learnt.predict(image).probabilities == pytest.approx(pipeline().predict(image).probabilities)
 
 
 def test_probabilities_follow_the_prevalence(image):

@@ -31,6 +31,7 @@ from calcigraph.lexicon import DISTRIBUTIONS, Distribution
 from calcigraph.metrics import scores
 from calcigraph.models import DistributionNet, predict_logits
 from calcigraph.models.baselines import LAST_MAPS, image_network
+from calcigraph.prevalence import EQUAL, expect
 from calcigraph.records import CANDIDATE_COLUMNS, Breast
 from calcigraph.training import class_of_patients
 
@@ -268,7 +269,7 @@ def test_the_deletion_table_starts_at_the_whole_answer():
     cases = [Case(f"i{k}", f"p{k}", Path("x")) for k in range(3)]
     encodings = [encoded(cloud((60, 40), (30, 30), n)) for n in (1, 5, 30)]
     net = small_net()
-    given = {"temperature": 1.0, "config": GraphConfig(), "orders": 2, "seed": 0}
+    given = {"temperature": 1.0, "expected": EQUAL, "config": GraphConfig(), "orders": 2, "seed": 0}
     logits = torch.as_tensor(predict_logits(net, [each.graph for each in encodings]))
     answers = net.probabilities(logits).numpy().astype(np.float64)
     named = list(zip(cases, encodings, answers, strict=True))
@@ -283,6 +284,10 @@ def test_the_deletion_table_starts_at_the_whole_answer():
     table = deletion_table(net, others, **given)
     assert np.allclose(table.loc[table["share"] == 0, "salient"], answers.min(axis=1))
     assert deletion_table(net, [], **given).empty
+    shifted = expect(answers, np.array([0.1, 0.1, 0.6, 0.1, 0.1]), 0.5)
+    given["expected"] = np.array([0.1, 0.1, 0.6, 0.1, 0.1]) ** 0.5
+    table = deletion_table(net, list(zip(cases, encodings, shifted, strict=True)), **given)
+    assert np.allclose(table.loc[table["share"] == 0, "salient"], shifted.max(axis=1))
 
 
 class Corner(nn.Module):

@@ -392,6 +392,8 @@ def test_the_temperature_that_made_the_labels_is_found(output):
     y = np.array([rng.choice(5, p=row / row.sum()) for row in p.astype(float)])
     assert fit_temperature(net, 2.5 * honest, y) == pytest.approx(2.5, rel=0.1)
     assert fit_temperature(net, honest[:0], y[:0]) == 1.0
+    only = y == 2
+    assert fit_temperature(net, honest[only], y[only], shares=np.eye(5)[2]) == 1.0  # any would do
 
 
 def test_the_temperature_is_found_where_classes_are_not_equally_frequent():

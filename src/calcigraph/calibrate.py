@@ -43,7 +43,8 @@ class Calibration:
 
     Attributes:
         folder: the model with its new temperature.
-        temperature: by which the logits are divided now, with 95 % by drawing patients with replacement.
+        temperature: by which the logits are divided now, with 95 % by drawing patients with replacement; draws
+            without a patient of some distribution do not count, and where each has one patient there is no interval.
         before: scores with the model's own temperature.
         after: scores with the new one, which flatter it a little.
         constant: scores of always answering the most frequent class.
@@ -145,13 +146,13 @@ def _require_two(distributions: Iterable[object], dataset: Dataset, which: str) 
 def calibrating_cases(dataset: Dataset) -> list[Case]:
     """Return the images that may say how sure to be: labelled, and `validation`, or where none is so, not `train`.
 
-    Beside images that trained, those marked `test` are left to `evaluate`, which would judge what they had chosen.
+    Those marked `test` are left to `evaluate`, which would judge what they had chosen, unless all are.
     """
     labelled = [case for case in dataset.cases if case.distribution is not None]
-    splits = {case.split for case in dataset.cases}
-    kept = {"train", "test"} if "train" in splits else set()
+    if {case.split for case in dataset.cases} == {"test"}:
+        return labelled
     return [case for case in labelled if case.split == "validation"] or [
-        case for case in labelled if case.split not in kept
+        case for case in labelled if case.split is None
     ]
 
 
@@ -187,8 +188,11 @@ def _fit(pipeline: Pipeline, asked: _Asked, folder: Path) -> Calibration:
         return fit_temperature(network, logits[rows], labels[rows], shares=shares)
 
     temperature, shares = fit(np.arange(len(labels))), expected_shares(labels, balanced=balanced)
-    drawn = [fit(rows) for rows in draw_patients(asked.patients, seed=0, repeats=DRAWS)]
-    low, high = np.quantile(drawn, [0.025, 0.975])
+    classes = len(np.unique(labels))
+    draws = draw_patients(asked.patients, seed=0, repeats=DRAWS)
+    drawn = [fit(rows) for rows in draws if len(np.unique(labels[rows])) == classes]
+    alone = len(set(zip(labels.tolist(), asked.patients, strict=True))) == classes
+    low, high = np.quantile(drawn if drawn and not alone else [np.nan], [0.025, 0.975])
 
     def judge(temperature: float) -> Scores:
         p = network.probabilities(torch.as_tensor(logits), temperature=temperature)

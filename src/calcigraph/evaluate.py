@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,6 @@ from calcigraph.io.tables import write_json, write_table
 from calcigraph.judge import Judged, judge, judged
 from calcigraph.lexicon import DISTRIBUTIONS, RESEARCH_USE
 from calcigraph.metrics import (
-    EQUAL,
     Interval,
     Scores,
     answers_of,
@@ -29,6 +29,7 @@ from calcigraph.metrics import (
     count_confusions,
     fill_unknown,
     is_known,
+    scores,
 )
 from calcigraph.pipeline import Pipeline
 from calcigraph.provenance import versions
@@ -116,15 +117,15 @@ def evaluate_model(
     kept = [one.kept for one in every if one.kept is not None]
     proposed = [one.proposed for one in every if one.proposed is not None]
     evaluation = Evaluation(
-        distribution=_score(labelled, seed) if labelled else None,
-        breasts=_score_breasts(labelled, seed) if labelled else None,
+        distribution=_score(labelled, pipeline.expected, seed) if labelled else None,
+        breasts=_score_breasts(labelled, pipeline.expected, seed) if labelled else None,
         constant=constant_answer(_labels(labelled)) if labelled else None,
         unnamed=sum(one.distribution is None for one in labelled),
         detection=detection_at(kept, 0.0) if kept else None,
         found_at=_found_at(every, seed),
         failures=failures,
     )
-    _write(out, evaluation, labelled, proposed, _source(pipeline, dataset, seed))
+    _write(out, evaluation, labelled, proposed, pipeline.expected, _source(pipeline, dataset, seed))
     unfinished.unlink(missing_ok=True)
     return evaluation
 
@@ -154,19 +155,22 @@ def _named(labelled: Sequence[Judged]) -> NDArray[np.bool_]:
     return np.array([one.distribution is not None for one in labelled], dtype=bool)
 
 
-def _score(labelled: Sequence[Judged], seed: int) -> dict[str, Interval]:
+def _score(labelled: Sequence[Judged], unknown: NDArray[np.float64], seed: int) -> dict[str, Interval]:
     patients = [one.case.patient_id for one in labelled]
     given = _labels(labelled), _probabilities(labelled), _named(labelled)
-    return bootstrap(*given, patients=patients, seed=seed)
+    return bootstrap(*given, patients=patients, seed=seed, judge=partial(scores, unknown=unknown))
 
 
-def _score_breasts(labelled: Sequence[Judged], seed: int) -> dict[str, Interval]:
+def _score_breasts(
+    labelled: Sequence[Judged], unknown: NDArray[np.float64], seed: int
+) -> dict[str, Interval]:
     """Score breasts, whose views are fused (`breasts_of`); one is named where one of its views is."""
     breasts = breasts_of([one.case for one in labelled])
     first, fused = fuse_views(_probabilities(labelled), breasts)
     patients = [labelled[i].case.patient_id for i in first]
     named = any_view(_named(labelled), breasts)
-    return bootstrap(_labels(labelled)[first], fused, named, patients=patients, seed=seed)
+    given = _labels(labelled)[first], fused, named
+    return bootstrap(*given, patients=patients, seed=seed, judge=partial(scores, unknown=unknown))
 
 
 def _table(judged: Sequence[Judged]) -> pd.DataFrame:
@@ -191,7 +195,7 @@ def _source(pipeline: Pipeline, dataset: Dataset, seed: int) -> dict[str, object
         "model": pipeline.model_name,
         "fingerprint": made_of(config, pipeline.networks),
         "temperature": pipeline.temperature,
-        "prevalence": {"name": config.prevalence, "weight": config.prevalence_weight},
+        "prevalence": {"name": config.prevalence, "weight": pipeline.prevalence_weight},
         "dataset": {"name": dataset.name, "source": dataset.source, "images": len(scored_cases(dataset))},
         "protocol": "every image predicted once; breasts: mean log-probability of their views, "
         "named where one of these is; "
@@ -206,6 +210,7 @@ def _write(
     evaluation: Evaluation,
     labelled: Sequence[Judged],
     proposed: Sequence[MarkedImage],
+    unknown: NDArray[np.float64],
     source: dict[str, object],
 ) -> None:
     for path in (out / FROC, *(_figure_path(out, name) for name in FIGURES)):
@@ -218,7 +223,7 @@ def _write(
         counts, known = count_confusions(labels, answers_of(given, _named(labelled))), is_known(given)
         drawn = (
             confusion_matrix(counts, [*DISTRIBUTIONS, "none"]),
-            roc_curves(labels, fill_unknown(given, EQUAL), DISTRIBUTIONS),
+            roc_curves(labels, fill_unknown(given, unknown), DISTRIBUTIONS),
             reliability(labels[known], given[known]),
         )
         for name, figure in zip(FIGURES, drawn, strict=True):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -10,10 +12,16 @@ from torch_geometric.data import Batch
 
 from calcigraph.graph import CalcificationGraph
 from calcigraph.models import DistributionNet, MemberReadout, in_inference
+from calcigraph.prevalence import EQUAL
 
 
 def node_saliency(
-    net: DistributionNet, graph: CalcificationGraph, *, target: int | None = None
+    net: DistributionNet,
+    graph: CalcificationGraph,
+    *,
+    target: int | None = None,
+    temperature: float = 1.0,
+    expected: NDArray[np.float64] = EQUAL,
 ) -> NDArray[np.float32]:
     """Say how much each calcification speaks for a class c.
 
@@ -27,14 +35,23 @@ def node_saliency(
         net: the graph network, which is asked in inference mode.
         graph: n nodes, from 0.
         target: index of the class to explain; by default the likeliest.
+        temperature: by which p's logits are divided. Grad-CAM, of a logit, does without.
+        expected: (5,) by what p is multiplied (`prevalence.expect`). Grad-CAM does without.
 
     Returns:
         (n,) float32 in [0, 1]: 1 at the most important node, all 0 where none speaks for the class.
     """
     with in_inference(net):
         h, batch = _features(net, graph)
-        if isinstance(net.readout, MemberReadout):
-            saliency = _by_weight(net.readout, h, batch, target)
+        readout = net.readout
+        if isinstance(readout, MemberReadout):
+            offset = torch.as_tensor(expected, dtype=h.dtype, device=h.device).log()
+
+            def log_odds(weight: Tensor) -> Tensor:
+                named = readout.name(weight, batch)
+                return net.log_probabilities(named, temperature=temperature)[0] + offset
+
+            saliency = _by_weight(readout.weigh(h), log_odds, target)
         else:
             saliency = _grad_cam(net, h, batch, target)
     highest = saliency.max() if len(saliency) else 0
@@ -62,9 +79,9 @@ def _features(net: DistributionNet, graph: CalcificationGraph) -> tuple[Tensor, 
         return net.node_features(batch), batch
 
 
-def _by_weight(readout: MemberReadout, h: Tensor, batch: Batch, target: int | None) -> Tensor:
-    weight = readout.weigh(h).detach().requires_grad_()
-    slope = _slope(torch.log_softmax(readout.name(weight, batch)[0], dim=0), weight, target)
+def _by_weight(weight: Tensor, log_odds: Callable[[Tensor], Tensor], target: int | None) -> Tensor:
+    weight = weight.detach().requires_grad_()
+    slope = _slope(torch.log_softmax(log_odds(weight), dim=0), weight, target)
     share = weight.detach()
     mean = (share * slope).sum() / share.sum().clamp(min=1e-9)
     return torch.relu(share * (slope - mean))

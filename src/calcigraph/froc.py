@@ -104,7 +104,7 @@ class FoundAt:
     Attributes:
         false_per_cm2: false marks per cm² of breast that are allowed.
         value: the share; NaN where nothing is known.
-        low: end of the interval.
+        low: end of the interval; NaN where there is none, as of a single patient.
         high: other end.
         threshold: probability at which that many pass.
     """
@@ -137,7 +137,9 @@ def found_at(
     """
     draws = draw_patients(patients, seed=seed, repeats=repeats)
     rates = [_share_at([images[row] for row in rows], false_per_cm2)[0] for rows in draws]
-    known = [rate for rate in rates if not np.isnan(rate)] or [np.nan]
+    known = [rate for rate in rates if not np.isnan(rate)]
+    if not known or len(set(patients)) == 1:
+        known = [np.nan]
     low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
     value, threshold = _share_at(images, false_per_cm2)
     return FoundAt(false_per_cm2, value, float(low), float(high), threshold)

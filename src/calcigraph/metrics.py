@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from calcigraph.lexicon import DISTRIBUTIONS
+from calcigraph.prevalence import EQUAL
 from calcigraph.resample import draw_patients
 
 if TYPE_CHECKING:
@@ -24,10 +25,13 @@ Mask = NDArray[np.bool_]
 CLASSES = len(DISTRIBUTIONS)
 NONE = CLASSES
 """Place of "no answer" beside the classes."""
-EQUAL = np.full(CLASSES, 1 / CLASSES)
 ECE_BINS = 10
 OVER_CLASSES = ("balanced_accuracy", "macro_f1", "macro_auc")
 """Scores that are means over the classes that have an example."""
+UPWARD = ("ece",)
+"""Scores of 0 or more that are greater on a draw than on all examples, as they add up what chance does: their interval
+is the basic one, which turns the draws about the score. Of 150 sets of 100, 416 and 1,000 examples it held the truth in
+64 to 93 %, the percentiles in none to 95 %: in none where the probabilities were true."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class Scores:
     """Metrics of n answers, all in [0, 1] but κ; NaN where undefined.
 
     An example that is not named is never right. AUCs and `ece` judge probabilities, named or not; where there are none,
-    the AUCs take five equal ones, and `ece` leaves the example out.
+    the AUCs take those of an image that says nothing, and `ece` leaves the example out.
 
     Attributes:
         n: examples.
@@ -82,7 +86,7 @@ class Interval:
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
-def scores(y: Labels, probabilities: Float, named: Mask | None = None) -> Scores:
+def scores(y: Labels, probabilities: Float, named: Mask | None = None, *, unknown: Float = EQUAL) -> Scores:
     """Judge answers.
 
     Args:
@@ -90,6 +94,7 @@ def scores(y: Labels, probabilities: Float, named: Mask | None = None) -> Scores
         probabilities: (n, 5), rows summing to 1, the first of equals being the answer; or rows of NaN, where there are
             none. (A study answers these with the class shares of its training data: `fill_unknown`.)
         named: (n,) whether the likeliest class is given as the answer; by default wherever there are probabilities.
+        unknown: (5,) what the AUCs take where there are none (`prevalence.expected_of`).
 
     Raises:
         ValueError: no rows, other shapes, or probabilities that are infinite.
@@ -98,7 +103,7 @@ def scores(y: Labels, probabilities: Float, named: Mask | None = None) -> Scores
     if y.shape != (len(probabilities),) or len(y) == 0 or np.isinf(probabilities).any():
         raise ValueError(f"{y.shape} labels and {probabilities.shape} probabilities, or some infinite")
     confusion = count_confusions(y, answers_of(probabilities, named))
-    filled, known = fill_unknown(probabilities, EQUAL), is_known(probabilities)
+    filled, known = fill_unknown(probabilities, unknown), is_known(probabilities)
     hits, support, answered = np.diag(confusion), confusion.sum(axis=1), confusion[:, :NONE].sum(axis=0)
     f1 = _ratio(2 * hits, support + answered)
     present, share = support > 0, support / len(y)
@@ -201,7 +206,7 @@ def bootstrap(
     judge: Callable[..., DataclassInstance] = scores,
     over_classes: Collection[str] = OVER_CLASSES,
 ) -> dict[str, Interval]:
-    """Give every metric a percentile interval, by drawing patients with replacement.
+    """Give every metric an interval, by drawing patients with replacement: percentiles, but see `UPWARD`.
 
     Args:
         y: (n,) true classes.
@@ -217,6 +222,7 @@ def bootstrap(
         Interval by name of the field of what `judge` gives; repeats in which a metric is undefined are left out of
         it, for means over classes also those that drew no patient of some class, which would be means over others.
         Where every class has a single patient, these have no interval: all draws that count are the same examples.
+        Of a single patient, nothing has.
     """
     drawn, whole, classes = [], [], len(np.unique(y))
     for rows in draw_patients(patients, seed=seed, repeats=repeats):
@@ -227,6 +233,10 @@ def bootstrap(
     table = pd.DataFrame(drawn, columns=list(values), dtype=np.float64)
     alone = len(set(zip(y.tolist(), patients, strict=True))) == classes
     table.loc[alone | ~np.array(whole, dtype=bool), list(over_classes)] = np.nan
+    if len(set(patients)) == 1:
+        table[:] = np.nan
+    for name in set(UPWARD) & set(values):
+        table[name] = (2 * values[name] - table[name]).clip(lower=0)
     return {
         name: Interval(float(value), *_quantiles(table[name].to_numpy(), tails))
         for name, value in values.items()

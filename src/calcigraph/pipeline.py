@@ -20,7 +20,7 @@ from calcigraph.explain import node_saliency
 from calcigraph.familiar import Ranges, statistics, unlike
 from calcigraph.lexicon import DISTRIBUTIONS, Distribution
 from calcigraph.models import Networks, predict_logits, predict_probabilities
-from calcigraph.prevalence import expect, shares_of
+from calcigraph.prevalence import expect, expected_of
 from calcigraph.records import Mammogram, Prediction
 
 MAX_TRAINED_PITCH_MM = 0.205
@@ -70,6 +70,19 @@ class Pipeline:
     def _ready(self) -> Networks:
         """The networks as every image asks them."""
         return self.networks.folded()
+
+    @property
+    def prevalence_weight(self) -> float:
+        """How far the answers are moved to `config.prevalence`.
+
+        Not at all where training did not draw the distributions equally often: it then learnt how frequent they are.
+        """
+        return self.config.prevalence_weight if self.config.graph_training.balance_classes else 0.0
+
+    @property
+    def expected(self) -> NDArray[np.float64]:
+        """Probabilities of an image that says nothing, (5,)."""
+        return expected_of(self.config.prevalence, self.prevalence_weight)
 
     def expecting(self, prevalence: str) -> Pipeline:
         """Return this pipeline for a population in which the distributions are as frequent as is said.
@@ -136,15 +149,19 @@ class Pipeline:
         given = predict_probabilities(
             self.networks.distribution, [encoding.graph], temperature=self.temperature, device=self.device
         )
-        # Who has not learnt on equal shares has learnt how frequent they are.
-        weight = self.config.prevalence_weight if self.config.graph_training.balance_classes else 0.0
-        (probabilities,) = expect(given.astype(np.float64), shares_of(self.config.prevalence), weight)
+        (probabilities,) = expect(given.astype(np.float64), self.expected, 1.0)
         return dict(zip(DISTRIBUTIONS, probabilities.tolist(), strict=True))
 
     def _explain(self, encoding: Encoding, named: Distribution | None) -> NDArray[np.float32]:
         if named is None:
             return np.zeros(len(encoding.calcifications), dtype=np.float32)
-        return node_saliency(self.networks.distribution, encoding.graph, target=named.place)
+        return node_saliency(
+            self.networks.distribution,
+            encoding.graph,
+            target=named.place,
+            temperature=self.temperature,
+            expected=self.expected,
+        )
 
     def _warnings(
         self,

@@ -21,6 +21,8 @@ PREVALENCE: dict[str, dict[Distribution, float]] = {
 """Name → shares. CBIS-DDSM (Lee et al., Scientific Data 2017): calcification lesions with a single descriptor."""
 
 
+EQUAL = np.full(len(DISTRIBUTIONS), 1 / len(DISTRIBUTIONS))
+
 LARGEST = 1e300
 """So much that five of them still have a sum."""
 
@@ -72,3 +74,12 @@ def expect(
     """
     shifted = probabilities * shares**weight
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
+
+
+def expected_of(prevalence: str, weight: float) -> NDArray[np.float64]:
+    """Return the probabilities (5,) of an image that says nothing: equal ones after `expect`.
+
+    Multiplied by these and divided by their sum, probabilities are what `expect` makes of them.
+    """
+    (expected,) = expect(EQUAL[None], shares_of(prevalence), weight)
+    return np.asarray(expected)

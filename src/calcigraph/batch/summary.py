@@ -86,11 +86,14 @@ def write_summary(job: Job, batch: BatchResult, *, started: datetime, model_seco
     """
     finished = datetime.now().astimezone()
     seconds = (finished - started).total_seconds() + model_seconds
+    weight = job.pipeline.prevalence_weight
     options = {
         "spacing": "as in the files"
         if job.spacing_mm is None
         else f"{job.spacing_mm:g} mm where a file has none",
-        "prevalence": f"{job.pipeline.config.prevalence}, weight {job.pipeline.config.prevalence_weight:g}",
+        "prevalence": f"{job.pipeline.config.prevalence}, weight {weight:g}"
+        if weight
+        else "as it was learnt",
         "candidates": "written" if job.write_candidates else "not written",
     }
     write_predictions(batch.out, batch.results)

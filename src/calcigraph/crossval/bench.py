@@ -18,8 +18,8 @@ from calcigraph.errors import BadModel
 from calcigraph.io import Case, Dataset, labels_of
 from calcigraph.io.tables import read_table, write_table
 from calcigraph.lexicon import DISTRIBUTIONS
-from calcigraph.metrics import EQUAL, class_shares, fill_unknown, is_known
-from calcigraph.prevalence import expect, shares_of
+from calcigraph.metrics import class_shares, fill_unknown, is_known
+from calcigraph.prevalence import EQUAL, expect, shares_of
 from calcigraph.provenance import fingerprint
 from calcigraph.training import EpochReport, Reporter, Workers
 
@@ -122,6 +122,10 @@ class Bench:
     def expect(self, probabilities: Float, weight: float) -> Float:
         """Move answers (n, 5) for equal shares towards those of the training data, so far (`shift`); NaN stays."""
         return expect(probabilities, self.shares(), weight)
+
+    def expected(self, weight: float) -> Float:
+        """Probabilities (5,) of an image that says nothing, moved so."""
+        return np.asarray(self.expect(EQUAL[None], weight)[0])
 
     def write_answers(self, model: str, probabilities: Float) -> None:
         """Write the answers (n, 5) to the test cases; rows of NaN are images without an answer.

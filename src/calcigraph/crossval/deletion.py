@@ -14,6 +14,7 @@ from calcigraph.crossval.saliency import Shown
 from calcigraph.explain import node_saliency
 from calcigraph.graph import CalcificationGraph, assemble, frame_of
 from calcigraph.models import DistributionNet, predict_logits
+from calcigraph.prevalence import expect
 
 TENTHS = range(10)
 SHARES = tuple(tenth / 10 for tenth in TENTHS)
@@ -27,6 +28,7 @@ def deletion_table(
     shown: Sequence[Shown],
     *,
     temperature: float,
+    expected: NDArray[np.float64],
     config: GraphConfig,
     orders: int,
     seed: int,
@@ -37,19 +39,29 @@ def deletion_table(
         net: the graph network.
         shown: images on which a calcification was found, with the answers.
         temperature: by which logits are divided.
+        expected: (5,) by what probabilities are multiplied (`Bench.expected`), as the answers were.
         config: with which the graphs were built.
         orders: random orders that are averaged.
         seed: of these orders.
 
     Returns:
-        A row for each image and share: the network's probability of the likeliest distribution, with that share
-        of the nodes removed, `salient` and `random`. A share removes the floor of its nodes.
+        A row for each image and share: the probability of the answer, with that share of the nodes removed, `salient`
+        and `random`. A share removes the floor of its nodes.
     """
+
+    def ask(graphs: Sequence[CalcificationGraph]) -> NDArray[np.float64]:
+        logits = torch.as_tensor(predict_logits(net, graphs, device=next(net.parameters()).device))
+        given = net.probabilities(logits, temperature=temperature).numpy()
+        return expect(given.astype(np.float64), expected, 1.0)
+
     rows = []
     for number, (case, encoding, answer) in enumerate(shown):
         rng = np.random.default_rng((seed, number))
-        target = int(answer.argmax())
-        salient, random = _curves(net, encoding.graph, target, temperature, config, orders, rng)
+        graph, target = encoding.graph, int(answer.argmax())
+        saliency = node_saliency(net, graph, target=target, temperature=temperature, expected=expected)
+        asked = ask(_shrinking(graph, saliency, config, orders, rng))
+        curves = asked[:, target].reshape(1 + orders, len(SHARES))
+        salient, random = curves[0], curves[1:].mean(axis=0)
         rows += [
             (case.image_id, case.patient_id, share, salient[k], random[k]) for k, share in enumerate(SHARES)
         ]
@@ -97,22 +109,15 @@ def deletion_curve(table: pd.DataFrame, *, bootstraps: int, seed: int) -> pd.Dat
     return curve
 
 
-def _curves(
-    net: DistributionNet,
+def _shrinking(
     graph: CalcificationGraph,
-    target: int,
-    temperature: float,
+    saliency: NDArray[np.float32],
     config: GraphConfig,
     orders: int,
     rng: np.random.Generator,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Probability of a class by share, for the salient order and the mean of the random ones."""
-    device, nodes = next(net.parameters()).device, len(graph.pos)
-    by_saliency = np.argsort(-node_saliency(net, graph, target=target), kind="stable")
-    sequences = [by_saliency, *(rng.permutation(nodes) for _ in range(orders))]
+) -> list[CalcificationGraph]:
+    """Return the graph less each share of its nodes, for the salient order and then for each random one."""
+    nodes = len(saliency)
+    sequences = [np.argsort(-saliency, kind="stable"), *(rng.permutation(nodes) for _ in range(orders))]
     # In whole numbers, as .7 × 90 is a little less than 63 to a computer.
-    graphs = [without(graph, order[: nodes * tenth // 10], config) for order in sequences for tenth in TENTHS]
-    logits = torch.as_tensor(predict_logits(net, graphs, device=device))
-    probability = net.probabilities(logits, temperature=temperature)[:, target].numpy().astype(np.float64)
-    curves = probability.reshape(len(sequences), len(SHARES))
-    return curves[0], curves[1:].mean(axis=0)
+    return [without(graph, order[: nodes * tenth // 10], config) for order in sequences for tenth in TENTHS]

@@ -148,11 +148,13 @@ def answer_by_graph(bench: Bench, name: str, *, recipe_of: Callable[[StudyOption
     net = model.networks.distribution
     rows = zip(cases, encodings, answers, is_known(answers), strict=True)
     shown = [(case, encoding, answer) for case, encoding, answer, known in rows if known]
-    write_nodes(bench, name, net, shown)
+    expected = bench.expected(_shift(config))
+    write_nodes(bench, name, net, shown, temperature=model.temperature, expected=expected)
     table = deletion_table(
         net,
         shown,
         temperature=model.temperature,
+        expected=expected,
         config=model.config.graph,
         orders=bench.options.random_deletions,
         seed=bench.options.seed + bench.fold.number,

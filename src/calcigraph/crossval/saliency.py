@@ -40,12 +40,29 @@ def middle_of_each_class(shown: Sequence[Shown]) -> list[Shown]:
     return [each for each in shown if each[0].image_id in chosen]
 
 
-def write_nodes(bench: Bench, name: str, net: DistributionNet, shown: Sequence[Shown]) -> None:
-    """Write the middle image of each class: a row for each calcification with its saliency for the true class."""
+def write_nodes(
+    bench: Bench,
+    name: str,
+    net: DistributionNet,
+    shown: Sequence[Shown],
+    *,
+    temperature: float,
+    expected: Float,
+) -> None:
+    """Write the middle image of each class: a row for each calcification with its saliency for the true class.
+
+    `temperature` and `expected` made the answers (`explain.node_saliency`).
+    """
     tables = [
         encoding.calcifications[list(POSITION_COLUMNS)].assign(
             image_id=case.image_id,
-            saliency=node_saliency(net, encoding.graph, target=case.distribution.place),
+            saliency=node_saliency(
+                net,
+                encoding.graph,
+                target=case.distribution.place,
+                temperature=temperature,
+                expected=expected,
+            ),
         )
         for case, encoding, _ in middle_of_each_class(shown)
         if case.distribution is not None

@@ -125,10 +125,15 @@ class DistributionNet(nn.Module):
 
         The five independent outputs of `sigmoid` (equation 8) are divided by their sum.
         """
+        return torch.softmax(self._scaled(logits, temperature), dim=1)
+
+    def log_probabilities(self, logits: Tensor, *, temperature: float = 1.0) -> Tensor:
+        """Return the logarithms of `probabilities`, (b, 5), also of those too small for a number."""
+        return torch.log_softmax(self._scaled(logits, temperature), dim=1)
+
+    def _scaled(self, logits: Tensor, temperature: float) -> Tensor:
         scaled = logits / temperature
-        if self.output == "sigmoid":
-            scaled = nn.functional.logsigmoid(scaled)
-        return torch.softmax(scaled, dim=1)
+        return nn.functional.logsigmoid(scaled) if self.output == "sigmoid" else scaled
 
 
 def _readout(network: NetworkConfig) -> nn.Module:

@@ -7,8 +7,9 @@ import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
-from calcigraph.metrics import EQUAL, class_shares
+from calcigraph.metrics import class_shares
 from calcigraph.models import DistributionNet
+from calcigraph.prevalence import EQUAL
 
 BOUNDS = (0.1, 10.0)
 
@@ -35,14 +36,14 @@ def fit_temperature(
 
     Args:
         net: says how logits become probabilities.
-        logits: (n, 5) of examples that did not train; 1 is returned for none.
-        labels: (n,) their classes.
+        logits: (n, 5) of examples that did not train.
+        labels: (n,) their classes; 1 is returned where there are not two, as any temperature would do.
         shares: (5,) how frequent the classes are expected to be (`expected_shares`); equally unless given.
 
     Returns:
         A temperature within `BOUNDS`.
     """
-    if len(labels) == 0:
+    if len(np.unique(labels)) < 2:
         return 1.0
     expected = 1.0 if shares is None else torch.as_tensor(shares)
     held, target = torch.as_tensor(logits, dtype=torch.float64), torch.as_tensor(labels)
