@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,6 @@ from calcigraph.io import read_dataset
 from calcigraph.io.tables import read_table
 from calcigraph.lexicon import DISTRIBUTIONS, RESEARCH_USE
 from calcigraph.metrics import (
-    EQUAL,
     Interval,
     answers_of,
     bootstrap,
@@ -35,9 +35,10 @@ from calcigraph.metrics import (
     fill_unknown,
     is_known,
     multiclass_auc,
+    scores,
 )
 from calcigraph.pipeline import Pipeline
-from calcigraph.prevalence import expect, shares_of
+from calcigraph.prevalence import expect, expected_of, shares_of
 
 SHOWN = {
     "accuracy": "accuracy",
@@ -72,11 +73,13 @@ def expecting_equally(given: np.ndarray, config: Config) -> np.ndarray:
 
 def distribution_table(table: pd.DataFrame, config: Config) -> list[str]:
     (labels, given, named), patients = answers(table), table["patient_id"]
+    unknown = expected_of(config.prevalence, config.prevalence_weight)
+    judge = partial(scores, unknown=unknown)
     breasts = table["breast"].tolist()
     first, fused = fuse_views(given, breasts)
     fused_named, of_breasts = any_view(named, breasts), patients.iloc[first].tolist()
-    views = bootstrap(labels, given, named, patients=patients.tolist(), seed=0)
-    both = bootstrap(labels[first], fused, fused_named, patients=of_breasts, seed=0)
+    views = bootstrap(labels, given, named, patients=patients.tolist(), seed=0, judge=judge)
+    both = bootstrap(labels[first], fused, fused_named, patients=of_breasts, seed=0, judge=judge)
     level = bootstrap(labels, expecting_equally(given, config), named, patients=patients.tolist(), seed=0)
     constant = [asdict(constant_answer(each)) for each in (labels, labels[first])]
     lines = [
@@ -95,13 +98,14 @@ def distribution_table(table: pd.DataFrame, config: Config) -> list[str]:
     alone = bootstrap(labels[named], given[named], patients=patients[named].tolist(), seed=0)
     empty = int((~is_known(given)).sum())
     level_set = len(set(np.bincount(labels, minlength=len(DISTRIBUTIONS)))) == 1
-    gained = fusing_gain(labels, given, patients.to_numpy(str), breasts)
+    gained = fusing_gain(labels, given, patients.to_numpy(str), breasts, unknown)
     return [
         *lines,
         "",
         f"{int((~named).sum())} views are not named (too little evidence), which is never right; AUC and calibration",
-        f"error go by their probabilities. {empty} of them show nothing at all: five equal ones to the AUC, no",
-        "part of the calibration error.",
+        f"error go by their probabilities. {empty} of them show nothing at all: to the AUC the probabilities of an",
+        "image that says nothing, no part of the calibration error. That error is greater on a draw than on all views:",
+        "its interval is the basic bootstrap's.",
         f"The {int(named.sum())} named ones alone have a macro AUC of {alone['macro_auc']} and a",
         f"calibration error of {alone['ece']}.",
         calibration_line(given, config),
@@ -129,10 +133,12 @@ def drawn_by(probabilities: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return below.sum(axis=1).clip(max=len(DISTRIBUTIONS) - 1)
 
 
-def fusing_gain(labels: np.ndarray, given: np.ndarray, patients: np.ndarray, breasts: list[str]) -> Interval:
+def fusing_gain(
+    labels: np.ndarray, given: np.ndarray, patients: np.ndarray, breasts: list[str], unknown: np.ndarray
+) -> Interval:
     """Return how far the macro AUC of fused breasts is above that of single views, the same patients drawn."""
     first, fused = fuse_views(given, breasts)
-    views, fused = fill_unknown(given, EQUAL), fill_unknown(fused, EQUAL)
+    views, fused = fill_unknown(given, unknown), fill_unknown(fused, unknown)
     rng = np.random.default_rng(0)
     names = np.unique(patients)
     of_views, of_breasts = (

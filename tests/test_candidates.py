@@ -68,6 +68,16 @@ def test_the_paper_finds_them_too():
         assert distance.max() < 0.5 * spacing_mm[0]
 
 
+@pytest.mark.parametrize("spacing_mm", [0.05, 0.07, 0.1])
+def test_a_diameter_does_not_depend_on_the_pitch(spacing_mm):
+    """As wide as the rim is sought for, on pixels as fine as there are (`paper` works on those of the image)."""
+    config = paper()
+    wide = replace(config, candidates=replace(config.candidates, opening_mm=2.0))
+    image = planted.discs(np.array([[10.0, 10.0]]), diameter_mm=1.2, spacing_mm=(spacing_mm, spacing_mm))
+    table = detect_candidates(image, wide)[1].table
+    assert table["diameter_mm"].iloc[0] == pytest.approx(1.2, rel=0.1)
+
+
 @pytest.mark.parametrize("level", [0.0, 0.3, 1.0])
 @pytest.mark.parametrize("rule", ["peaks", "components"])
 @pytest.mark.parametrize("response", ["tophat", "blob"])

@@ -5,6 +5,7 @@ import sys
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
@@ -14,8 +15,9 @@ from sklearn.metrics import roc_auc_score
 
 import hand_made
 from calcigraph import BadConfig, figures
-from calcigraph.figures.panel import SCALE_BARS_MM, Window, grey, scale_bar_mm, zoom_window
+from calcigraph.figures.panel import SCALE_BARS_MM, Window, grey, scale_bar_mm, whole, zoom_window
 from calcigraph.lexicon import DISTRIBUTIONS, RESEARCH_USE
+from calcigraph.records import Mammogram
 
 
 def rendered(figure: Figure) -> np.ndarray:
@@ -277,3 +279,18 @@ def test_a_prediction_is_drawn_on_its_own_image_alone():
     image = hand_made.mammogram()
     with pytest.raises(BadConfig, match=r"prediction of image other on image \S+; allowed: .* same image"):
         figures.overlay(image, replace(hand_made.prediction(image), image_id="other"))
+
+
+def test_examples_show_pixels_in_their_shape():
+    """An image of 60 × 50 mm whose pixels are twice as wide as high."""
+    mammogram = Mammogram(np.full((1200, 500), 0.5, np.float32), (0.05, 0.1))
+    table = pd.DataFrame({"row_px": [100.0], "col_px": [50.0], "saliency": [1.0]})
+    none = np.empty((0, 2))
+    one = figures.Example(
+        "title", mammogram, whole(mammogram), none, none, table, np.empty((2, 0), int), "", np.eye(4), ""
+    )
+    figure = figures.examples([one])
+    FigureCanvasAgg(figure).draw()
+    for axes in figure.axes:
+        assert axes.bbox.height / axes.bbox.width == pytest.approx(60 / 50, rel=0.01)
+        assert axes.images[0].get_array().shape == (500, 417)

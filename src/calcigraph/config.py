@@ -97,7 +97,7 @@ class ConfirmConfig:
     """Likely candidates are looked at turned and mirrored, too, so that an image may lie on any side; not so in the
     paper."""
     threshold: float = 0.5
-    """Least probability of a calcification."""
+    """Least probability of a calcification. A detector's training chooses it anew; a kept detector keeps its own."""
     separation_mm: float = 0.35
     """Of two marks closer than this only the likelier is kept; 0 keeps both."""
     at_least: int = 5
@@ -139,11 +139,11 @@ class NetworkConfig:
     """Share of the graphs whose visual features are taken away in training; above 0 they are standardised, and NaN
     is unknown. 0 takes them as they are (paper)."""
     readout: str = "members"
-    """`flatten`: the node matrix, cut or padded to `flatten_nodes` (paper); `members`: the
-    shape of the nodes that belong to the lesion."""
+    """`flatten`: the node matrix, cut or padded to `flatten_nodes` (paper); `members`: the lesion's shape."""
     flatten_nodes: int = 128
     readout_dim: int = 64
     dropout: float = 0.2
+    """Between convolutions where they are `residual`, and in the readout of `members`."""
     output: str = "softmax"
     """`sigmoid`: five independent outputs (paper), normalised to sum to 1; `softmax`."""
 

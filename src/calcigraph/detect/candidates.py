@@ -22,6 +22,9 @@ BORDER_MM = 0.3
 NOISE_CEILING = 10.0
 """Responses above so many means over the breast count as that: calcifications must not raise the noise under them."""
 
+RIM_MM = 0.8
+"""So far from its centre the rim of a calcification is sought."""
+
 LEVELS = 32767
 """Grey levels of the top-hat; twice as many still fit, where enhancement adds the top-hat to the image."""
 
@@ -30,7 +33,7 @@ NOISE_FLOOR = 0.5
 
 
 def tophat(working: WorkingImage, config: CandidateConfig) -> FloatImage:
-    """Return I_T of equation 1, of the contrast-enhanced image where `bottom_hat` is set; (rows, cols) in [0, 1]."""
+    """Return I_T of equation 1, (rows, cols) in [0, 1]; where `bottom_hat` is set, of the enhanced image, in [0, 2]."""
     element = disc(round(config.opening_mm / working.pitch_mm))
     levels = (working.pixels * LEVELS).astype(np.uint16)
     if config.bottom_hat:
@@ -94,7 +97,8 @@ def find_candidates(
         return empty_table(CANDIDATE_COLUMNS), centres
     original = working.to_original(centres)
     in_mm = original * np.asarray(mammogram.spacing_mm)
-    diameter = _diameters(tophat_image, centres) * working.pitch_mm
+    reach_px = max(8, round(RIM_MM / working.pitch_mm))
+    diameter = _diameters(tophat_image, centres, reach_px=reach_px) * working.pitch_mm
     unknown = np.full(len(centres), np.nan)
     objects = label_objects(working, centres, reach_mm=config.object_reach_mm).astype(np.float64)
     columns = (*original.T, *in_mm.T, diameter, contrast, unknown, objects)
@@ -138,7 +142,7 @@ def _components(response: FloatImage, threshold: float, at_most: int) -> tuple[P
     return centroids[strongest, ::-1].astype(np.float64), contrast[strongest].astype(np.float64)
 
 
-def _diameters(tophat_image: FloatImage, centres_px: Points, *, reach_px: int = 8) -> NDArray[np.float64]:
+def _diameters(tophat_image: FloatImage, centres_px: Points, *, reach_px: int) -> NDArray[np.float64]:
     """Diameter (pixels) of a disc with the area above half of the peak, among the rings that stay above it."""
     steps = np.arange(-reach_px, reach_px + 1)
     nearest = np.rint(centres_px).astype(int) + reach_px

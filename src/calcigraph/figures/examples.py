@@ -68,15 +68,16 @@ def examples(rows: Sequence[Example]) -> Figure:
 
 
 def _draw_breast(axes: Axes, row: Example) -> None:
-    height, width = row.window.bottom - row.window.top, row.window.right - row.window.left
-    scale = PANEL_PX / max(height, width)
-    size_px = (max(1, round(height * scale)), max(1, round(width * scale)))
+    height_mm, width_mm = row.window.size_mm(row.mammogram.spacing_mm)
+    scale = PANEL_PX / max(height_mm, width_mm)
+    size_px = (max(1, round(height_mm * scale)), max(1, round(width_mm * scale)))
     pixels = grey(row.mammogram.pixels, row.window, size_px)
     axes.imshow(pixels, cmap="gray", vmin=0, vmax=255, extent=row.window.extent)
     axes.set_axis_off()
     left, right, bottom, top = row.window.extent
     axes.set_xlim(left, right)
     axes.set_ylim(bottom, top)
+    axes.set_aspect(row.mammogram.spacing_mm[0] / row.mammogram.spacing_mm[1])
 
 
 def _draw_truth(axes: Axes, row: Example) -> None:
@@ -100,4 +101,4 @@ def _draw_heat(axes: Axes, row: Example) -> None:
     heat = np.asarray(row.heat)
     colours = saliency_colours(heat.ravel()).reshape(*heat.shape, 4)
     colours[..., 3] = 0.45
-    axes.imshow(colours, extent=row.window.extent, interpolation="bilinear")
+    axes.imshow(colours, extent=row.window.extent, interpolation="bilinear", aspect=axes.get_aspect())

@@ -17,8 +17,8 @@ class Frame:
     """Where a position in the image lies in the breast.
 
     The across axis is perpendicular to the depth axis and points *down* the image (to the right where the
-    depth axis is vertical). So a left breast and the mirror image of it as a right one have the same
-    coordinates, which a rotation by a fixed +90° would not give.
+    depth axis is vertical). So, with the chest wall at the left or right, a left breast and the mirror image of
+    it as a right one have the same coordinates, which a rotation by a fixed +90° would not give.
 
     Attributes:
         nipple_mm: (row, col) in mm from the image's first pixel; without a nipple in the image, its middle.

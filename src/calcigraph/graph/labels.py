@@ -32,7 +32,8 @@ BREAST_SCALARS = (
 """Offset from the probability-weighted centre along the depth axis and across it, in 50 mm; the candidate's own
 numbers; log1p of the mean distance to its neighbours in mm; log1p of the number of nodes / 5; log of the root of the
 breast's area in 10 cm; log1p of the distance in mm to the nearest node, the second nearest and so on (`RANKS`), in a
-small graph to the farthest. None changes when the image is mirrored."""
+small graph to the farthest. None changes when the image is mirrored, so that
+the chest wall changes sides."""
 
 SCALARS = (*IMAGE_SCALARS, *BREAST_SCALARS)
 

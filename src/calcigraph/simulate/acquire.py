@@ -30,8 +30,9 @@ class Acquisition:
         film: digitised film instead of a digital detector.
         spacing_mm: pixel pitch.
         blur_mm: standard deviation of the point spread (focal spot, scintillator or screen, scanner).
-        photons_per_mm2: detected quanta behind 0 attenuation: the noise level, film grain included.
-        noise_blur_mm: standard deviation of the noise's correlation.
+        photons_per_mm2: detected quanta behind 0 attenuation, by which a pixel's noise goes, film grain included.
+        noise_blur_mm: standard deviation of the noise's correlation. It leaves a pixel's noise as it is, so that over
+            larger areas correlated noise is stronger than so many quanta make it, the more so the finer the pixels.
         equalise: share of the thickness that processing removes, 0 to 1.
         sharpen: weight of the unsharp mask.
         gamma: exponent of the tone curve; below 1 lifts the dark parts.

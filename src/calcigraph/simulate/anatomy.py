@@ -2,7 +2,7 @@
 
 Axes in mm: depth (from the chest wall, 0, towards the nipple), lateral (outwards, away from the sternum) and up.
 Source of the proportions: ducts converge on the nipple in some 15 lobes, of which 7 to 10 open (Going & Moffat,
-J Pathol 2004); compressed breasts are 20 to 80 mm thick (Helvie et al., Radiology 1994).
+J Pathol 2004); compressed breasts are 20 to 80 mm thick (Helvie et al., AJR 1994).
 """
 
 from __future__ import annotations

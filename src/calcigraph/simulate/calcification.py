@@ -1,4 +1,4 @@
-"""Single calcifications: each a short chain of spheres, so that its shadow is right in every view."""
+"""Single calcifications: each a short chain of spheres, whose shadow has its shape in every view."""
 
 from __future__ import annotations
 

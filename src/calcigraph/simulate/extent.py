@@ -101,8 +101,8 @@ def draw_extent(distribution: Distribution, rng: np.random.Generator) -> Extent:
 def draw_count(area_mm2: float, rng: np.random.Generator) -> int:
     """Draw the number of calcifications in an outline: at least five, more in larger ones, whatever the label.
 
-    The median is 18 per cm² to the power 0.45, and one in six has less than half or more than twice of it. We know
-    of no published law; this one gives most groups 8 to 50.
+    The median is 18 per cm² to the power 0.45; one in six has less than half of it, and one in six more than twice.
+    We know of no published law; this one gives most groups 8 to 50.
     """
     median = 18.0 * (area_mm2 / 100.0) ** 0.45
     return int(np.clip(rng.lognormal(np.log(median), 0.7), 5, 250))

@@ -23,7 +23,10 @@ Window = tuple[slice, slice]
 def cast_shadow(
     calcification: Calcification, projection: Projection, machine: Acquisition, shape: tuple[int, int]
 ) -> tuple[FloatImage, Window] | None:
-    """Return the line integral through the calcification's spheres, averaged over each pixel and blurred.
+    """Return attenuation times the longest way through one of the spheres, averaged over each pixel and blurred.
+
+    Spheres behind each other do not add up: as they overlap, their sum would count what they share twice. So a rod that
+    the beam meets end-on is no denser than across.
 
     Args:
         calcification: what lies in the beam.

@@ -69,7 +69,7 @@ def _distance_inside(projection: Projection, shape: tuple[int, int]) -> FloatIma
 
 
 def _thickness(depth_in_mm: FloatImage, compressed_mm: float) -> FloatImage:
-    """Flat between the paddles, round at the free edge: a half-circle of half the compressed thickness."""
+    """Flat between the paddles, round at the free edge: a quarter of an ellipse, .35 of the thickness wide."""
     radius = compressed_mm * 0.35
     share = np.clip(depth_in_mm / radius, 0, 1)
     return np.asarray(compressed_mm * np.sqrt(share * (2 - share)), dtype=np.float32)
