@@ -13,7 +13,7 @@ import hand_made
 from calcigraph.config import ConfirmConfig, default, paper
 from calcigraph.encode import centre_on_objects, encode, encode_candidates, select_nodes
 from calcigraph.lexicon import Distribution
-from calcigraph.models import build_networks, confirm_patches, predict_logits, predict_patches
+from calcigraph.models import build_networks, confirm_patches, describe_patches, predict_logits
 from calcigraph.records import CANDIDATE_COLUMNS, Candidates, Mammogram
 
 IMAGE = hand_made.mammogram()
@@ -78,9 +78,8 @@ def test_node_i_is_row_i(name):
     )
     np.testing.assert_allclose(found.candidates["probability"], confirmed, rtol=1e-6)
     order = np.argsort(-confirmed, kind="stable")
-    np.testing.assert_allclose(
-        found.graph.visual, predict_patches(networks.describe, given_.patches[order]), atol=1e-5
-    )
+    described = describe_patches(networks.describe, given_.patches[order], all_sides=config.confirm.all_sides)
+    np.testing.assert_allclose(found.graph.visual, described, atol=1e-5)
     pd.testing.assert_frame_equal(found.candidates.iloc[order].reset_index(drop=True), table)
 
 

@@ -5,7 +5,14 @@ from scipy.special import expit, logit
 from torch import nn
 
 from calcigraph.config import default, paper
-from calcigraph.models import ConfirmNet, DescribeNet, build_networks, confirm_patches, predict_patches
+from calcigraph.models import (
+    ConfirmNet,
+    DescribeNet,
+    build_networks,
+    confirm_patches,
+    describe_patches,
+    predict_patches,
+)
 from calcigraph.models.confirming import LIKELY
 from calcigraph.models.inverted_residual import InvertedResidual, folded, inverted_residuals
 from calcigraph.models.patch_net import SCREEN, ResidualBlock
@@ -123,6 +130,21 @@ def test_a_likely_patch_is_as_likely_from_all_sides():
     for side in SIDES:
         np.testing.assert_allclose(ask(side(patches), True)[always], expected[always], atol=1e-6)
     np.testing.assert_array_equal(ask(patches, True)[~at_times], single[0, ~at_times])
+
+
+def test_a_patch_is_described_alike_from_all_sides():
+    _, describe = (warm(net, 2).eval() for net in nets(default()))
+    patches = patches_of(20)
+    single = np.stack([describe_patches(describe, side(patches)) for side in SIDES])
+    np.testing.assert_array_equal(single[0], predict_patches(describe, patches))
+    assert np.ptp(single, axis=0).mean() > 1e-3
+    for side in SIDES:
+        found = describe_patches(describe, side(patches), all_sides=True)
+        np.testing.assert_allclose(found, single.mean(axis=0), atol=1e-5)
+    assert describe_patches(describe, patches_of(0), all_sides=True).shape == (
+        0,
+        describe_patches(describe, patches).shape[1],
+    )
 
 
 def test_folding_leaves_no_normalisation_and_the_original_alone():

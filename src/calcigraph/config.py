@@ -94,8 +94,8 @@ class ConfirmConfig:
     describe_votes: bool = True
     """The logit that trains the describing network counts as much as theirs together; not so in the paper."""
     all_sides: bool = True
-    """Likely candidates are looked at turned and mirrored, too, so that an image may lie on any side; not so in the
-    paper."""
+    """Likely candidates are looked at turned and mirrored, too, and what becomes a node is described so: an image may
+    lie on any side. Not so in the paper."""
     threshold: float = 0.5
     """Least probability of a calcification. A detector's training chooses it anew; a kept detector keeps its own."""
     separation_mm: float = 0.35

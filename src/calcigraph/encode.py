@@ -17,7 +17,7 @@ from calcigraph.config import Config, ConfirmConfig
 from calcigraph.detect import detect_candidates
 from calcigraph.graph import CalcificationGraph, build_graph
 from calcigraph.lexicon import Distribution
-from calcigraph.models import Networks, confirm_patches, predict_patches
+from calcigraph.models import Networks, confirm_patches, describe_patches
 from calcigraph.records import POSITION_COLUMNS, Breast, Candidates, Mammogram
 
 
@@ -93,7 +93,9 @@ def encode_candidates(
         table = candidates.table.assign(probability=probability)
         kept = select_nodes(table, config.confirm)
     with _timed(seconds, "describe"):
-        visual = predict_patches(networks.describe, candidates.patches[kept], device=device)
+        visual = describe_patches(
+            networks.describe, candidates.patches[kept], all_sides=config.confirm.all_sides, device=device
+        )
     with _timed(seconds, "graph"):
         calcifications = centre_on_objects(table, kept)
         graph = build_graph(

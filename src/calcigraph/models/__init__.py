@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from torch import nn
 
 from calcigraph.config import Config
-from calcigraph.models.confirming import confirm_patches
+from calcigraph.models.confirming import confirm_patches, describe_patches
 from calcigraph.models.distribution_net import (
     DistributionNet,
     in_inference,
@@ -31,6 +31,7 @@ __all__ = [
     "Networks",
     "build_networks",
     "confirm_patches",
+    "describe_patches",
     "focal_loss",
     "in_inference",
     "predict_logits",

@@ -1,4 +1,4 @@
-"""Which candidates are calcifications: the confirming networks and, where it votes, the describing one too."""
+"""What the patch networks say of candidates: which are calcifications, and how these look."""
 
 from __future__ import annotations
 
@@ -47,6 +47,26 @@ def confirm_patches(
         looks = [probability[likely], *(look(side) for side in _other_sides(patches[likely]))]
         probability[likely] = expit(np.mean([logit(p.clip(TINY, 1 - TINY)) for p in looks], axis=0))
     return probability
+
+
+def describe_patches(
+    describe: DescribeNet,
+    patches: NDArray[np.float32],
+    *,
+    all_sides: bool = False,
+    device: str | torch.device = "cpu",
+) -> NDArray[np.float32]:
+    """Return the visual half of the nodes (equation 3), (n, visual_dim).
+
+    Args:
+        describe: the describing network.
+        patches: (n, channels, size, size) float32.
+        all_sides: the mean of the eight ways to turn and mirror a patch: how a calcification looks does not depend on
+            the side from which the mammogram is seen.
+        device: where to compute.
+    """
+    sides = [patches, *(_other_sides(patches) if all_sides else ())]
+    return np.mean([predict_patches(describe, side, device=device) for side in sides], axis=0)
 
 
 def _look(
