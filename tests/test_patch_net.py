@@ -13,8 +13,8 @@ from calcigraph.models import (
     describe_patches,
     predict_patches,
 )
-from calcigraph.models.confirming import LIKELY
 from calcigraph.models.inverted_residual import InvertedResidual, folded, inverted_residuals
+from calcigraph.models.patch_answers import LIKELY
 from calcigraph.models.patch_net import SCREEN, ResidualBlock
 
 

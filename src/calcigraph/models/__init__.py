@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from torch import nn
 
 from calcigraph.config import Config
-from calcigraph.models.confirming import confirm_patches, describe_patches
 from calcigraph.models.distribution_net import (
     DistributionNet,
     in_inference,
@@ -19,6 +18,7 @@ from calcigraph.models.edge_conv import EdgeConditionedConv
 from calcigraph.models.inverted_residual import folded
 from calcigraph.models.losses import focal_loss
 from calcigraph.models.member_readout import MemberReadout
+from calcigraph.models.patch_answers import confirm_patches, describe_patches
 from calcigraph.models.patch_net import ConfirmNet, DescribeNet, predict_patches
 
 __all__ = [
