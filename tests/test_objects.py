@@ -123,3 +123,16 @@ def test_small_images_and_few_candidates(shape, count):
     places = np.random.default_rng(1).uniform(-0.5, np.array(shape) - 0.5, (count, 2))
     working = WorkingImage(pixels, (0.05, 0.05), (1.0, 1.0))
     assert label_objects(working, places, reach_mm=REACH_MM).shape == (count,)
+
+
+@pytest.mark.parametrize("columns", [0, 1, 2, 3], ids="{} columns fewer".format)
+def test_a_mirrored_image_has_the_same_objects(columns):
+    pixels = gaussian_filter(np.random.default_rng(0).random((160, 160 - columns), np.float32), 1.2)
+    places = np.random.default_rng(1).uniform(4, 150, (60, 2))
+    mirrored = np.stack([places[:, 0], pixels.shape[1] - 1 - places[:, 1]], axis=1)
+    one, two = (
+        label_objects(WorkingImage(image, (0.085, 0.085), (1.0, 1.0)), at, reach_mm=REACH_MM)
+        for image, at in ((pixels, places), (np.ascontiguousarray(pixels[:, ::-1]), mirrored))
+    )
+    assert 1 < len(set(one)) < 60
+    np.testing.assert_array_equal(one, two)

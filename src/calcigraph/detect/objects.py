@@ -12,8 +12,11 @@ from scipy.spatial import cKDTree
 from calcigraph.detect.working import WorkingImage
 from calcigraph.records import FloatImage, Points
 
-PITCH_MM = 0.15
-"""Objects are told apart on an image shrunk by a whole number to about this pitch, which also smooths it."""
+SMOOTH_MM = 0.05
+"""Standard deviation of the Gaussian that is laid over the image first: noise would part the pieces of an object."""
+
+STEP_MM = 0.15
+"""Points on a line lie about so far apart."""
 
 LINE_MM = 3.0
 """What goes on for so long along some line is background: a fibre, an edge of gland, a slope."""
@@ -50,29 +53,21 @@ def label_objects(working: WorkingImage, centres_px: Points, *, reach_mm: float)
         return np.arange(count)
     tree = cKDTree(centres_px * np.asarray(working.spacing_mm))
     pairs = tree.query_pairs(reach_mm, output_type="ndarray")
-    shrink = max(1, round(PITCH_MM / working.pitch_mm))
-    pitch_mm = working.pitch_mm * shrink
-    image = _shrink(working.pixels, shrink)
-    centres = (centres_px + 0.5) / shrink - 0.5
-    peak = _sample(image, centres)[pairs].max(axis=1)
-    ground = _background(image, centres, round(LINE_MM / pitch_mm / 2))[pairs].max(axis=1)
-    saddle = _saddles(image, centres[pairs], 1 + int(np.ceil(reach_mm / pitch_mm)))
+    image = cv2.GaussianBlur(working.pixels, (0, 0), SMOOTH_MM / working.pitch_mm)
+    step = max(1, round(STEP_MM / working.pitch_mm))
+    peak = _sample(image, centres_px)[pairs].max(axis=1)
+    ground = _background(image, centres_px, round(LINE_MM / working.pitch_mm / 2), step)[pairs].max(axis=1)
+    saddle = _saddles(image, centres_px[pairs], 1 + int(np.ceil(reach_mm / STEP_MM)))
     joined = pairs[saddle - ground > SADDLE_SHARE * (peak - ground)]
     links = coo_array((np.ones(len(joined)), tuple(joined.T)), shape=(count, count))
     return np.asarray(connected_components(links, directed=False)[1], dtype=np.int64)
 
 
-def _shrink(pixels: FloatImage, by: int) -> FloatImage:
-    """Average blocks of `by` × `by` pixels; what is left over at the far edges is dropped."""
-    rows, cols = (max(1, n // by) for n in pixels.shape)
-    whole = pixels[: rows * by, : cols * by]
-    return np.asarray(cv2.resize(whole, (cols, rows), interpolation=cv2.INTER_AREA))
-
-
-def _background(image: FloatImage, centres_px: Points, reach_px: int) -> FloatImage:
+def _background(image: FloatImage, centres_px: Points, reach_px: int, step_px: int) -> FloatImage:
     """Brightest, among lines of `reach_px` to both sides of each centre, of the darkest point on a line: (n,)."""
     angle = np.arange(DIRECTIONS) * np.pi / DIRECTIONS
-    along = np.arange(-reach_px, reach_px + 1)[:, None]
+    reach_px -= reach_px % step_px
+    along = np.arange(-reach_px, reach_px + 1, step_px)[:, None]
     row, col = (np.rint(along * side).astype(int) for side in (np.sin(angle), np.cos(angle)))
     padded = np.pad(image, reach_px, mode="edge")
     middle_row, middle_col = _nearest(image, centres_px)
