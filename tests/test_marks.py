@@ -16,8 +16,10 @@ from calcigraph.models import build_networks, predict_logits
 from calcigraph.models.member_readout import SHAPE, USUAL_LONG_MM, USUAL_WEIGHT, lesion_shape
 from calcigraph.models.visual import StandardVisual
 from calcigraph.simulate.anatomy import grow_breast
-from calcigraph.simulate.marks import DetectorTraits, Range, mark_view, signal_to_noise
+from calcigraph.simulate.marks import DetectorTraits, Range, _breast, mark_view, signal_to_noise
 from calcigraph.simulate.patterns import place_lesion
+from calcigraph.simulate.projection import project_breast
+from calcigraph.simulate.tissue import outline_mask
 from calcigraph.training import augment_graph
 from calcigraph.training.members import member_surprise
 from calcigraph.training.points import draw_graph, draw_views
@@ -162,3 +164,13 @@ def test_fusing_views():
     assert np.isnan(fused[2]).all()
     named = np.array([False, False, True, False])
     assert any_view(named, ["b", "b", "a", "c"]).tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize("view", [View.CC, View.MLO])
+def test_the_breast_of_marks_is_as_large_as_on_an_image(view):
+    """What lies behind the image's edge is no part of it."""
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        projection = project_breast(grow_breast(rng), view, rng)
+        seen_cm2 = outline_mask(projection, 0.5).sum() * 0.25 / 100
+        assert _breast(projection, rng).area_cm2 == pytest.approx(seen_cm2, rel=0.02)

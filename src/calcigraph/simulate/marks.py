@@ -190,7 +190,7 @@ def _on_image(pos_mm: Points, projection: Projection) -> NDArray[np.bool_]:
 
 def _breast(projection: Projection, rng: np.random.Generator) -> Breast:
     """Return the breast as segmentation finds it, the nipple a few millimetres off."""
-    row, col = projection.outline_mm().T
+    row, col = projection.outline_mm().clip(min=0).T  # it ends behind the image's edge
     area_mm2 = abs(row @ np.roll(col, -1) - col @ np.roll(row, -1)) / 2
     return Breast(
         mask=np.zeros((0, 0), dtype=bool),
