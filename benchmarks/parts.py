@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from calcigraph.lexicon import DISTRIBUTIONS, Distribution
-from calcigraph.metrics import bootstrap, constant_answer
+from calcigraph.metrics import Scores, bootstrap, constant_answer
 from calcigraph.simulate import CohortOptions, PlannedCase
 from calcigraph.simulate.cohort import case_machine
 
@@ -20,18 +20,19 @@ FOUND = (0, 5, 10, 20, 40)
 """Least number of calcifications found of each part; with fewer than five none is named."""
 
 
-def part_lines(table: pd.DataFrame, data: Path) -> list[str]:
+def part_lines(table: pd.DataFrame, data: Path, judge: Callable[..., Scores]) -> list[str]:
     """Score the parts of a set, one view at a time.
 
     Args:
         table: a row for every labelled view, as in `predictions.csv`, and its `view`.
         data: the simulated data set.
+        judge: `scores`, knowing what an image without a calcification says.
     """
     lines = [
         "| part | n | accuracy | always the same answer | macro one-vs-rest AUC |",
         "|---|---|---|---|---|",
     ]
-    return [*lines, *(_row(name, table[mask]) for name, mask in _parts(table, data) if mask.any())]
+    return [*lines, *(_row(name, table[mask], judge) for name, mask in _parts(table, data) if mask.any())]
 
 
 def class_lines(table: pd.DataFrame) -> list[str]:
@@ -79,8 +80,8 @@ def answers(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return labels, given, table["distribution"].notna().to_numpy()
 
 
-def _row(name: str, part: pd.DataFrame) -> str:
+def _row(name: str, part: pd.DataFrame, judge: Callable[..., Scores]) -> str:
     labels, given, named = answers(part)
-    held = bootstrap(labels, given, named, patients=part["patient_id"].tolist(), seed=0)
+    held = bootstrap(labels, given, named, patients=part["patient_id"].tolist(), seed=0, judge=judge)
     always = constant_answer(labels).accuracy
     return f"| {name} | {len(part)} | {held['accuracy']} | {always:.3f} | {held['macro_auc']} |"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -27,6 +28,7 @@ from calcigraph.io.tables import read_table
 from calcigraph.lexicon import DISTRIBUTIONS, RESEARCH_USE
 from calcigraph.metrics import (
     Interval,
+    Scores,
     answers_of,
     bootstrap,
     calibration_error,
@@ -71,10 +73,14 @@ def expecting_equally(given: np.ndarray, config: Config) -> np.ndarray:
     return expect(given, shares_of(config.prevalence), -config.prevalence_weight)
 
 
+def judge_of(config: Config) -> Callable[..., Scores]:
+    """Return what judges answers, knowing what an image without a calcification says."""
+    return partial(scores, unknown=expected_of(config.prevalence, config.prevalence_weight))
+
+
 def distribution_table(table: pd.DataFrame, config: Config) -> list[str]:
     (labels, given, named), patients = answers(table), table["patient_id"]
-    unknown = expected_of(config.prevalence, config.prevalence_weight)
-    judge = partial(scores, unknown=unknown)
+    judge = judge_of(config)
     breasts = table["breast"].tolist()
     first, fused = fuse_views(given, breasts)
     fused_named, of_breasts = any_view(named, breasts), patients.iloc[first].tolist()
@@ -98,7 +104,13 @@ def distribution_table(table: pd.DataFrame, config: Config) -> list[str]:
     alone = bootstrap(labels[named], given[named], patients=patients[named].tolist(), seed=0)
     empty = int((~is_known(given)).sum())
     level_set = len(set(np.bincount(labels, minlength=len(DISTRIBUTIONS)))) == 1
-    gained = fusing_gain(labels, given, patients.to_numpy(str), breasts, unknown)
+    gained = fusing_gain(
+        labels,
+        given,
+        patients.to_numpy(str),
+        breasts,
+        expected_of(config.prevalence, config.prevalence_weight),
+    )
     return [
         *lines,
         "",
@@ -187,7 +199,7 @@ def section(title: str, folder: Path, data: Path, config: Config) -> list[str]:
         "",
         *class_lines(table),
         "",
-        *part_lines(table, data),
+        *part_lines(table, data, judge_of(config)),
         "",
     ]
 
