@@ -122,6 +122,10 @@ class HandMadePipeline:
     asked: list[str] = field(default_factory=list)
     fails_on: dict[str, BaseException] = field(default_factory=dict)
 
+    @property
+    def prevalence_weight(self) -> float:
+        return self.config.prevalence_weight
+
     def expecting(self, prevalence: str) -> HandMadePipeline:
         return replace(self, config=replace(self.config, prevalence=prevalence))
 

@@ -51,7 +51,10 @@ def write_page(benches: Sequence[Bench], study: Study, *, left_out: Collection[D
     labelled = [case for case in dataset.cases if case.distribution is not None]
     counts = Counter(case.distribution for case in labelled)
     took_part = {row.model for row in study.rows}
-    held_out = [len({case.distribution for case in bench.labelled("validation")}) for bench in benches]
+    held_out = {
+        bench.fold.number: len({case.distribution for case in bench.labelled("validation")})
+        for bench in benches
+    }
     text = (
         page_environment(FILTERS)
         .get_template("study.html.j2")
@@ -63,12 +66,8 @@ def write_page(benches: Sequence[Bench], study: Study, *, left_out: Collection[D
             classes=[(str(name), counts[name]) for name in DISTRIBUTIONS],
             options=options,
             answered=sum(len(bench.labelled("test")) for bench in benches),
-            unchosen=[
-                bench.fold.number for bench, count in zip(benches, held_out, strict=True) if count == 0
-            ],
-            untempered=[
-                bench.fold.number for bench, count in zip(benches, held_out, strict=True) if count == 1
-            ],
+            unchosen=[fold for fold, kinds in held_out.items() if kinds == 0],
+            untempered=[fold for fold, kinds in held_out.items() if kinds == 1],
             absent=_absent(benches, left_out),
             left_out=sorted(map(str, left_out)),
             study=study,
