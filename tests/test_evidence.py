@@ -108,6 +108,7 @@ def test_three_of_those_needed_may_be_the_close_ones(name):
         (9, 0.029, 0.0, "", "0.0"),
         (9, 0.0, 4.97, "", "4.9"),
         (9, 0.0, 5.0, "", ""),
+        (5, 0.0, 5.0, "", ""),
     ],
 )
 def test_evidence_in_words(found, by_chance, weight, lacks, thin):

@@ -10,6 +10,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 
@@ -177,6 +178,55 @@ def test_warnings_are_named_on_the_picture():
     )
     silent = figures.overlay(image, replace(hand_made.prediction(image), warnings=()))
     assert not any("Warning" in text.get_text() for text in silent.texts)
+
+
+def words_of(figure):
+    return [text.get_text() for text in figure.findobj(Text)]
+
+
+def test_the_words_on_an_overlay_are_those_of_the_prediction():
+    image = hand_made.mammogram(rows=3000, cols=2200, spacing_mm=0.085)
+    said = hand_made.prediction(image)
+    words = words_of(figures.overlay(image, said))
+    assert "grouped (probability 0.60)" in words
+    assert "diffuse 0.10  regional 0.10  grouped 0.60  linear 0.10  segmental 0.10" in words
+    assert "image  ·  L MLO  ·  24 calcifications  ·  0.085 mm pixels" in words
+    unnamed = words_of(figures.overlay(image, replace(said, distribution=None)))
+    assert any(line.startswith("if there is a lesion: diffuse 0.10") for line in unnamed)
+
+
+def test_a_magnified_panel_says_how_much_and_is_framed_on_the_whole():
+    image = hand_made.mammogram(rows=3000, cols=2200, spacing_mm=0.085)
+    figure = figures.overlay(image, hand_made.prediction(image))
+    whole_panel, magnified = figure.axes[:2]
+    stated = next(t.get_text() for t in magnified.texts if t.get_text().startswith("magnified"))
+    drawn = [axes.get_window_extent().height / np.ptp(axes.get_ylim()) for axes in (whole_panel, magnified)]
+    assert float(stated.split()[1].rstrip("×")) == pytest.approx(drawn[1] / drawn[0], abs=0.06)
+    (frame,) = [patch for patch in whole_panel.patches if patch.get_gid() == "zoom"]
+    assert frame.get_bbox().bounds == pytest.approx(
+        (
+            min(magnified.get_xlim()),
+            min(magnified.get_ylim()),
+            *np.ptp([magnified.get_xlim(), magnified.get_ylim()], axis=1),
+        )
+    )
+
+
+def test_the_most_salient_are_drawn_last_and_red_is_high():
+    image = hand_made.mammogram(rows=2000, cols=1600, spacing_mm=0.1)
+    points = hand_made.cluster(image)
+    saliency = np.linspace(1, 0, len(points))  # the most salient come first in the table
+    figure = figures.overlay(image, hand_made.prediction(image, points, saliency=saliency))
+    nodes = next(c for c in figure.axes[0].collections if c.get_gid() == "nodes")
+    np.testing.assert_allclose(nodes.get_offsets(), points[::-1, ::-1])
+    np.testing.assert_allclose(nodes.get_edgecolors(), figures.saliency_colours(saliency[::-1]))
+    bar = figure.axes[-1]
+    shown = {text.get_text(): text.get_position()[1] for text in bar.get_yticklabels()}
+    assert shown == {"0 low": 0, "0.5": 0.5, "1 high": 1}
+    top = np.asarray(bar.images[0].get_array())[0, 0]
+    assert bar.images[0].origin == "upper" and to_rgb(tuple(top[:3])) == pytest.approx(
+        to_rgb("#ff2020"), abs=0.01
+    )
 
 
 def test_scale_bar_is_as_long_as_it_says():

@@ -16,7 +16,7 @@ from calcigraph.graph import (
     frame_of,
     nearest_neighbours,
 )
-from calcigraph.graph.labels import RANKS
+from calcigraph.graph.labels import RANKS, node_scalars
 from calcigraph.lexicon import Distribution
 from calcigraph.records import CANDIDATE_COLUMNS, Breast
 from hand_made_graphs import FRAME, scatter
@@ -121,6 +121,17 @@ def test_scalars_by_hand():
     assert first["log_neighbour_distance"] == pytest.approx(np.log1p(20))
     assert first["log_count"] == pytest.approx(np.log1p(2) / 5)
     assert all(first[f"log_distance_{rank}"] == pytest.approx(np.log1p(20)) for rank in RANKS)
+
+
+def test_each_scalar_is_of_what_its_name_says():
+    """Two nodes 20 mm apart across, of which one counts three times as much; a breast of 120 cm²."""
+    pos_mm, marks = np.array([[110.0, 40.0], [130.0, 40.0]]), np.array([[0.75, 0.3, 9.0], [0.25, 0.5, 3.0]])
+    edges = np.array([[1, 0], [0, 1]])
+    named = dict(zip(SCALARS, node_scalars(pos_mm, marks, edges, frame=FRAME).T, strict=True))
+    np.testing.assert_allclose(named["log_diameter"], np.log([0.3, 0.5]))
+    np.testing.assert_allclose(named["log_contrast"], np.log1p([9.0, 3.0]))
+    np.testing.assert_allclose(np.abs(named["centre_across"]), [5 / 50, 15 / 50])
+    np.testing.assert_allclose(named["log_breast_size"], np.log(np.sqrt(FRAME.area_cm2) / 10))
 
 
 def test_distances_are_those_to_the_nearest_nodes():

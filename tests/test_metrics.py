@@ -85,6 +85,12 @@ def test_calibration_error_by_hand():
     assert calibration_error(y, p) == pytest.approx((4 * 0.2 + 2 * 0.35) / 6)
 
 
+def test_calibration_error_has_ten_bins_closed_at_their_upper_end():
+    """.62, .68 and .7 are in one, of which two are right: it is the mean that is held against the share."""
+    p = np.array([[each, 1 - each, 0, 0, 0] for each in (0.62, 0.68, 0.7)])
+    assert calibration_error(np.array([1, 0, 0]), p) == pytest.approx(abs(2 - 2.0) / 3, abs=1e-12)
+
+
 @pytest.mark.parametrize("unknown", [[3, 8, 9], range(40)])
 def test_no_answer_is_never_right_and_nobodys_false_alarm(unknown):
     y, p = answers(40)
@@ -179,6 +185,28 @@ def test_no_probabilities_rank_as_an_image_that_says_nothing():
     p[:10] = np.nan
     assert scores(y, p, unknown=prior).macro_auc == scores(y, p, unknown=prior).auc == 0.5
     assert scores(y, p).macro_auc < 0.45
+
+
+def test_the_interval_ends_where_the_normal_one_does():
+    """Of the mean of 400 patients' numbers: 1.96 standard errors to each side."""
+
+    @dataclass(frozen=True)
+    class Mean:
+        mean: float
+
+    numbers = np.random.default_rng(0).standard_normal(400)
+    got = bootstrap(
+        np.zeros(400, int),
+        numbers,
+        patients=[str(i) for i in range(400)],
+        seed=0,
+        repeats=4000,
+        judge=lambda _, drawn: Mean(float(drawn.mean())),
+        over_classes=(),
+    )["mean"]
+    error = numbers.std() / 20
+    assert (got.high - got.value) / error == pytest.approx(1.96, rel=0.06)
+    assert (got.value - got.low) / error == pytest.approx(1.96, rel=0.06)
 
 
 def test_a_judge_of_ones_own_says_which_of_its_numbers_are_means_over_classes():

@@ -127,6 +127,11 @@ def test_equal_models_do_not_differ_and_unequal_ones_do():
         else:
             assert abs(each.difference) > 0.2 and each.p == pytest.approx(1 / 200)
             assert each.p_holm == pytest.approx(3 / 200) or each.p_holm == pytest.approx(2 / 200)
+            assert (each.difference < 0) == (each.first == "bad")
+    turned = dict(reversed(given.items()))
+    for each in compare_models(y, turned, patients, permutations=199, seed=1):
+        assert each.p == (1 if "bad" not in (each.first, each.second) else pytest.approx(1 / 200))
+        assert (each.difference < 0) == (each.first == "bad")  # worse is as sure as better
 
 
 def test_chance_is_called_a_difference_as_rarely_as_it_should_be():
