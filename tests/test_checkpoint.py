@@ -17,7 +17,9 @@ from calcigraph.checkpoint import (
 from calcigraph.config import default, paper
 from calcigraph.config_toml import to_toml
 from calcigraph.errors import BadModel
-from calcigraph.models import NETWORKS, build_networks
+from calcigraph.models import build_networks
+
+NETWORKS = ("confirm", "describe", "distribution")
 
 RANGES = {"texture": (8.25, 70.0), "share of flat pixels": (0.1, 0.7)}
 

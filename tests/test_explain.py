@@ -80,7 +80,7 @@ def test_saliency_is_that_of_the_probability_that_is_given():
     config = CONFIGS["default"]
     net, graph = net_of(config), graph_of(12, config)
     batch = Batch.from_data_list([graph])
-    weight = torch.full((12,), 0.5)
+    weight = torch.linspace(0.1, 0.9, 12)
     net.readout.weigh = lambda h: weight
     asked = {"temperature": 0.3, "expected": np.array([0.01, 0.01, 0.3, 0.01, 0.67])}
 

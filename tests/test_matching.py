@@ -10,6 +10,7 @@ from calcigraph.detect.matching import (
     Label,
     is_visible,
     label_candidates,
+    on_lesion,
     targets,
 )
 from calcigraph.records import CANDIDATE_COLUMNS, empty_table
@@ -128,3 +129,10 @@ def test_targets_and_visibility():
     plain = known[["row_px", "col_px", "diameter_mm"]]
     assert targets(plain).equals(plain) and is_visible(plain).all()
     assert len(targets(NO_TRUTH)) == 0 and is_visible(NO_TRUTH).shape == (0,)
+
+
+def test_what_lies_on_the_lesion_is_of_it_and_nothing_else():
+    known = truth((100, 50, 0.3, "lesion"), (200, 100, 0.3, "scattered"))
+    found = marks((10, 10), (20, 20), (30, 30))
+    assert on_lesion(found, known, spacing_mm=SPACING).tolist() == [1, 0, 0]
+    assert np.isnan(on_lesion(found, known.drop(columns="kind"), spacing_mm=SPACING)).all()

@@ -1,5 +1,6 @@
 """The five distributions keep their BI-RADS definitions, in breasts of every size."""
 
+import itertools
 from functools import cache
 
 import numpy as np
@@ -33,12 +34,8 @@ def extent(points):
 
 def off_path(points, ducts):
     """Distance of each point from the nearest of these ducts, mm."""
-    fine = [
-        np.linspace(a, b, 8)
-        for duct in ducts
-        for a, b in zip(duct.points_mm, duct.points_mm[1:], strict=False)
-    ]
-    fine += [duct.points_mm for duct in ducts]
+    fine = [np.linspace(a, b, 8) for duct in ducts for a, b in itertools.pairwise(duct)]
+    fine += list(ducts)
     return cKDTree(np.concatenate(fine)).query(points)[0]
 
 
@@ -119,7 +116,7 @@ def test_every_breast_has_ducts():
     for seed in SEEDS:
         breast = lesion("grouped", seed)[0]
         assert 8 <= len(breast.lobes) <= 14
-        longest = max(len(duct.points_mm) for lobe in breast.lobes for duct in lobe)
+        longest = max(len(duct) for lobe in breast.lobes for duct in lobe)
         assert longest > 0.3 * breast.depth_mm, f"seed {seed}: {breast.depth_mm:.0f} mm deep"
 
 

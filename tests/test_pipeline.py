@@ -17,7 +17,7 @@ from calcigraph.io import read_dataset
 from calcigraph.lexicon import DISTRIBUTIONS
 from calcigraph.models import build_networks
 from calcigraph.pipeline import CLOSE_CALL, Pipeline
-from calcigraph.prevalence import PREVALENCE
+from calcigraph.prevalence import PREVALENCE, expect, shares_of
 from calcigraph.records import CALCIFICATION_COLUMNS, CANDIDATE_COLUMNS, Mammogram
 
 CONFIGS = {"default": default(), "paper": paper()}
@@ -171,6 +171,12 @@ def test_a_negative_is_said(image):
         "breast: what is around the breast is bright, as on a negative; dense tissue must be bright: invert the image"
     )
     assert not any("negative" in one for one in pipeline().predict(image).warnings)
+
+
+def test_half_way_is_the_root_of_the_shares():
+    given, shares = np.array([[0.1, 0.3, 0.2, 0.2, 0.2]]), shares_of("cbis-ddsm")
+    rooted = given * np.sqrt(shares)
+    np.testing.assert_allclose(expect(given, shares, 0.5), rooted / rooted.sum())
 
 
 def test_a_model_that_has_learnt_how_frequent_they_are_is_not_moved(image):

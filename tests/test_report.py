@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import hand_made
@@ -172,3 +173,18 @@ def test_overlay_of_an_earlier_run_is_no_input(tmp_path):
     (tmp_path / "calcifications.csv").touch()
     assert is_own_output(tmp_path / "overlay.png")
     assert not is_own_output(tmp_path / "mammogram.png")
+
+
+def test_what_is_listed_as_most_salient_is_that(tmp_path):
+    image = hand_made.mammogram()
+    said = hand_made.prediction(image, saliency=np.linspace(0, 1, 24))
+    listed = [row["saliency"] for row in summarise(image, said, image_id="image", path="x").most_salient]
+    assert listed == sorted(said.calcifications["saliency"], reverse=True)[:10]
+
+
+def test_edges_are_written_as_rows_of_neighbour_and_node(tmp_path):
+    said = hand_made.prediction(hand_made.mammogram())
+    write_tables(tmp_path, said, write_candidates=False)
+    edges = pd.read_csv(tmp_path / "edges.csv")
+    assert edges["neighbour"].tolist() == said.edge_index[0].tolist()
+    assert edges["node"].tolist() == said.edge_index[1].tolist()

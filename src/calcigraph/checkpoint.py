@@ -19,7 +19,7 @@ from calcigraph.config_toml import read_config, to_toml
 from calcigraph.errors import BadConfig, BadModel
 from calcigraph.familiar import Ranges, checked_ranges
 from calcigraph.io.tables import whole_file, write_json, write_text
-from calcigraph.models import NETWORKS, Networks, build_networks
+from calcigraph.models import Networks, build_networks
 
 CONFIG_FILE = "config.toml"
 CARD_FILE = "MODEL_CARD.md"
@@ -40,8 +40,7 @@ def save_model(
         card: text of `MODEL_CARD.md`.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for name in NETWORKS:
-        network: nn.Module = getattr(networks, name)
+    for name, network in vars(networks).items():
         write_tensors(
             folder / f"{name}.safetensors", network.state_dict(), {"temperature": repr(temperature)}
         )
@@ -69,11 +68,10 @@ def load_model(folder: Path, *, device: str = "cpu") -> tuple[Config, Networks, 
     # Settings may ask for more than there is memory, so they are held against the files first.
     with torch.device("meta"):
         asked = build_networks(config)
-    read = {name: _read_weights(getattr(asked, name), folder / f"{name}.safetensors") for name in NETWORKS}
+    read = {name: _read_weights(each, folder / f"{name}.safetensors") for name, each in vars(asked).items()}
     networks = build_networks(config)
-    for name, (tensors, _) in read.items():
-        network: nn.Module = getattr(networks, name)
-        network.load_state_dict(tensors)
+    for name, network in vars(networks).items():
+        network.load_state_dict(read[name][0])
         network.to(device).eval()
     _, header = read["distribution"]
     return config, networks, _temperature(header, folder)

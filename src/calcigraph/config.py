@@ -48,7 +48,7 @@ class CandidateConfig:
     opening_mm: float = 0.9
     """Diameter of the structuring element: the largest calcification that passes whole."""
     bottom_hat: bool = False
-    """Subtract the bottom-hat, which enhances contrast."""
+    """Add the top-hat to the image and subtract its bottom-hat first, which enhances contrast."""
     response: str = "blob"
     """`tophat`: equation 1; `blob`: Laplacian of Gaussian at the scale of the smallest calcifications."""
     blob_sigma_mm: float = 0.09

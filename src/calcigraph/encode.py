@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,6 +15,7 @@ from calcigraph.detect import detect_candidates
 from calcigraph.graph import CalcificationGraph, build_graph
 from calcigraph.lexicon import Distribution
 from calcigraph.models import Networks, confirm_patches, describe_patches
+from calcigraph.provenance import StageClock
 from calcigraph.records import POSITION_COLUMNS, Breast, Candidates, Mammogram
 
 
@@ -55,13 +53,13 @@ def encode(
         networks: `confirm` and `describe` are used.
         device: where the patch networks run.
     """
-    started = time.perf_counter()
-    breast, candidates = detect_candidates(mammogram, config)
-    seconds = {"detect": time.perf_counter() - started}
+    clock = StageClock()
+    with clock.stage("detect"):
+        breast, candidates = detect_candidates(mammogram, config)
     encoding = encode_candidates(
         breast, candidates, config, networks, extent_mm=mammogram.extent_mm, device=device
     )
-    return replace(encoding, seconds=seconds | encoding.seconds)
+    return replace(encoding, seconds=clock.seconds | encoding.seconds)
 
 
 def encode_candidates(
@@ -87,16 +85,16 @@ def encode_candidates(
         member: (n,) whether each candidate is of the lesion (`detect.matching.on_lesion`), put there too.
         device: where the patch networks run.
     """
-    seconds: dict[str, float] = {}
-    with _timed(seconds, "confirm"):
+    clock = StageClock()
+    with clock.stage("confirm"):
         probability = confirm_candidates(candidates, config, networks, device=device)
         table = candidates.table.assign(probability=probability)
         kept = select_nodes(table, config.confirm)
-    with _timed(seconds, "describe"):
+    with clock.stage("describe"):
         visual = describe_patches(
             networks.describe, candidates.patches[kept], all_sides=config.confirm.all_sides, device=device
         )
-    with _timed(seconds, "graph"):
+    with clock.stage("graph"):
         calcifications = centre_on_objects(table, kept)
         graph = build_graph(
             calcifications,
@@ -107,7 +105,7 @@ def encode_candidates(
             distribution=distribution,
             member=None if member is None else member[kept],
         )
-    return Encoding(breast, table, calcifications, graph, seconds)
+    return Encoding(breast, table, calcifications, graph, clock.seconds)
 
 
 def confirm_candidates(
@@ -162,10 +160,3 @@ def centre_on_objects(table: pd.DataFrame, kept: NDArray[np.int64]) -> pd.DataFr
     across = 2 * np.sqrt(mean(row**2 + col**2))
     nodes["diameter_mm"] = np.maximum(nodes["diameter_mm"], across[objects[kept]])
     return nodes
-
-
-@contextmanager
-def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
-    started = time.perf_counter()
-    yield
-    seconds[stage] = time.perf_counter() - started

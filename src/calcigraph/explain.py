@@ -90,7 +90,7 @@ def _by_weight(weight: Tensor, log_odds: Callable[[Tensor], Tensor], target: int
 def _grad_cam(net: DistributionNet, h: Tensor, batch: Batch, target: int | None) -> Tensor:
     h = h.detach().requires_grad_()
     slope = _slope(net.read_out(h, batch)[0], h, target)
-    return torch.relu(h.detach() @ slope.mean(dim=0)) if len(h) else slope.sum(dim=1)
+    return torch.relu(h.detach() @ slope.mean(dim=0))
 
 
 def _slope(logits: Tensor, of: Tensor, target: int | None) -> Tensor:

@@ -12,7 +12,6 @@ from calcigraph.froc import MarkedImage, match_marks
 from calcigraph.io import Case, Dataset
 from calcigraph.lexicon import DISTRIBUTIONS, Distribution
 from calcigraph.pipeline import Pipeline
-from calcigraph.records import Prediction
 
 
 @dataclass(frozen=True)
@@ -32,8 +31,8 @@ class Judged:
     distribution: Distribution | None
     probabilities: dict[Distribution, float]
     calcifications: int
-    kept: MarkedImage | None = None
-    proposed: MarkedImage | None = None
+    kept: MarkedImage | None
+    proposed: MarkedImage | None
 
 
 def judge(pipeline: Pipeline, dataset: Dataset, case: Case) -> dict[str, Any]:
@@ -42,7 +41,28 @@ def judge(pipeline: Pipeline, dataset: Dataset, case: Case) -> dict[str, Any]:
     Raises:
         CalcigraphError: the image or its truth cannot be read.
     """
-    return _to_plain(_judge(pipeline, dataset, case))
+    mammogram = dataset.read(case)
+    prediction = pipeline.predict(mammogram)
+    truth, given = dataset.truth(case), prediction.probabilities
+    said: dict[str, Any] = {
+        "distribution": prediction.distribution,
+        "probabilities": [given[name] for name in DISTRIBUTIONS],
+        "calcifications": len(prediction.calcifications),
+        "kept": None,
+        "proposed": None,
+    }
+    if truth is not None:
+        every = select_nodes(prediction.candidates, replace(pipeline.config.confirm, threshold=0.0))
+        proposals = centre_on_objects(prediction.candidates, every)
+        for name, marks in (("kept", prediction.calcifications), ("proposed", proposals)):
+            area_cm2 = prediction.breast.area_cm2
+            marked = match_marks(marks, truth, spacing_mm=mammogram.spacing_mm, area_cm2=area_cm2)
+            said[name] = {
+                "found": marked.found.tolist(),
+                "false": marked.false.tolist(),
+                "area_cm2": marked.area_cm2,
+            }
+    return said
 
 
 def judged(case: Case, said: dict[str, Any]) -> Judged:
@@ -56,41 +76,6 @@ def judged(case: Case, said: dict[str, Any]) -> Judged:
         _marks_from_plain(said["kept"]),
         _marks_from_plain(said["proposed"]),
     )
-
-
-def _judge(pipeline: Pipeline, dataset: Dataset, case: Case) -> Judged:
-    mammogram = dataset.read(case)
-    prediction = pipeline.predict(mammogram)
-    truth = dataset.truth(case)
-    if truth is None:
-        return _without_truth(case, prediction)
-    every = select_nodes(prediction.candidates, replace(pipeline.config.confirm, threshold=0.0))
-    proposals = centre_on_objects(prediction.candidates, every)
-    kept, proposed = (
-        match_marks(marks, truth, spacing_mm=mammogram.spacing_mm, area_cm2=prediction.breast.area_cm2)
-        for marks in (prediction.calcifications, proposals)
-    )
-    return replace(_without_truth(case, prediction), kept=kept, proposed=proposed)
-
-
-def _without_truth(case: Case, prediction: Prediction) -> Judged:
-    return Judged(case, prediction.distribution, prediction.probabilities, len(prediction.calcifications))
-
-
-def _to_plain(judged: Judged) -> dict[str, Any]:
-    return {
-        "distribution": judged.distribution,
-        "probabilities": [judged.probabilities[name] for name in DISTRIBUTIONS],
-        "calcifications": judged.calcifications,
-        "kept": _marks_to_plain(judged.kept),
-        "proposed": _marks_to_plain(judged.proposed),
-    }
-
-
-def _marks_to_plain(marked: MarkedImage | None) -> dict[str, Any] | None:
-    if marked is None:
-        return None
-    return {"found": marked.found.tolist(), "false": marked.false.tolist(), "area_cm2": marked.area_cm2}
 
 
 def _marks_from_plain(said: dict[str, Any] | None) -> MarkedImage | None:

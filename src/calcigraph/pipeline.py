@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +20,7 @@ from calcigraph.familiar import Ranges, statistics, unlike
 from calcigraph.lexicon import DISTRIBUTIONS, Distribution
 from calcigraph.models import Networks, predict_logits, predict_probabilities
 from calcigraph.prevalence import expect, expected_of
+from calcigraph.provenance import StageClock
 from calcigraph.records import Mammogram, Prediction
 
 MAX_TRAINED_PITCH_MM = 0.205
@@ -115,13 +115,14 @@ class Pipeline:
                 f"a {type(mammogram).__name__}", allowed="a Mammogram", do="read it: read_mammogram(path)"
             )
         encoding = encode(mammogram, self.config, self._ready, device=self.device)
-        started = time.perf_counter()
-        network, needed = self.networks.distribution, self.config.confirm.at_least
-        evidence = Evidence.of(network, encoding.graph, needed=needed)
-        probabilities = self._ask(encoding)
-        named = None if evidence.lacks else max(probabilities, key=lambda name: probabilities[name])
-        classified = time.perf_counter()
-        saliency = self._explain(encoding, named)
+        clock = StageClock()
+        with clock.stage("classify"):
+            needed = self.config.confirm.at_least
+            evidence = Evidence.of(self.networks.distribution, encoding.graph, needed=needed)
+            probabilities = self._ask(encoding)
+            named = None if evidence.lacks else max(probabilities, key=lambda name: probabilities[name])
+        with clock.stage("explain"):
+            saliency = self._explain(encoding, named)
         return Prediction(
             image_id=mammogram.image_id,
             distribution=named,
@@ -131,8 +132,7 @@ class Pipeline:
             edge_index=encoding.graph.edge_index.numpy(),
             breast=encoding.breast,
             warnings=self._warnings(mammogram, encoding, evidence, probabilities),
-            seconds=encoding.seconds
-            | {"classify": classified - started, "explain": time.perf_counter() - classified},
+            seconds=encoding.seconds | clock.seconds,
         )
 
     def logits(self, mammogram: Mammogram) -> NDArray[np.float32] | None:

@@ -93,7 +93,7 @@ def fingerprint(*parts: object) -> str:
     """Return 32 hexadecimal digits that change whenever one of the parts does.
 
     Args:
-        parts: anything that JSON can hold.
+        parts: what JSON can hold; of anything else its text.
     """
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:32]
 

@@ -64,8 +64,6 @@ class _Section:
     @property
     def answer(self) -> str:
         """The distribution, or why there is none."""
-        if self.result.status != "ok":
-            return "failed"
         return str(self.result.distribution or "none: too little evidence")
 
 
@@ -135,7 +133,7 @@ def _section(folder: Path, number: int, result: ImageResult) -> _Section:
         result=result,
         bars=_bars(result),
         overlay=f"{base}/{OVERLAY}" if OVERLAY in names else "",
-        files=tuple((name, f"{base}/{name}") for name in names) if ok else (),
+        files=tuple((name, f"{base}/{name}") for name in names),
         facts=_facts(result) if ok else (),
     )
 

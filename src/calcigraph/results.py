@@ -37,21 +37,6 @@ MOST_SALIENT = 10
 
 
 @dataclass(frozen=True)
-class Calcification:
-    """One row of the calcification table; its fields are `CALCIFICATION_COLUMNS`."""
-
-    row_px: float
-    col_px: float
-    row_mm: float
-    col_mm: float
-    diameter_mm: float
-    contrast: float
-    probability: float
-    object_id: float
-    saliency: float
-
-
-@dataclass(frozen=True)
 class ImageResult:
     """The short form of one image's result, as in `prediction.json`, `predictions.csv` and the report.
 
@@ -65,7 +50,7 @@ class ImageResult:
         transforms: what reading did to the pixels, in order.
         spacing_mm: (row, col) pixel pitch; None where it failed.
         shape_px: rows and columns; None where it failed.
-        most_salient: at most `MOST_SALIENT` calcifications, the weightiest first.
+        most_salient: at most `MOST_SALIENT` rows of the calcification table, the weightiest first.
         seconds: time of each stage: read, predict, write, draw.
         predict_seconds: time of each part of predict.
         peak_rss_mb: the process's memory high-water mark at the end of each stage.
@@ -90,7 +75,7 @@ class ImageResult:
     spacing_mm: tuple[float, float] | None = None
     shape_px: tuple[int, int] | None = None
     breast_area_cm2: float = math.nan
-    most_salient: tuple[Calcification, ...] = ()
+    most_salient: tuple[Mapping[str, float], ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
     predict_seconds: Mapping[str, float] = field(default_factory=dict)
     peak_rss_mb: Mapping[str, float] = field(default_factory=dict)
@@ -119,7 +104,7 @@ def summarise(mammogram: Mammogram, prediction: Prediction, *, image_id: str, pa
     """Shorten a prediction; model, version, fingerprint and times are left to the caller."""
     table = prediction.calcifications
     salient = table.sort_values(["saliency", "probability"], ascending=False).head(MOST_SALIENT)
-    rows = salient[list(CALCIFICATION_COLUMNS)].to_numpy(dtype=float)
+    rows = salient[list(CALCIFICATION_COLUMNS)].to_numpy(dtype=float).tolist()
     return ImageResult(
         image_id=image_id,
         path=path,
@@ -135,7 +120,7 @@ def summarise(mammogram: Mammogram, prediction: Prediction, *, image_id: str, pa
         spacing_mm=mammogram.spacing_mm,
         shape_px=mammogram.shape,
         breast_area_cm2=float(prediction.breast.area_cm2),
-        most_salient=tuple(Calcification(*map(float, row)) for row in rows),
+        most_salient=tuple(dict(zip(CALCIFICATION_COLUMNS, row, strict=True)) for row in rows),
     )
 
 
@@ -184,7 +169,7 @@ def _from_record(record: dict[str, Any]) -> ImageResult:
             "spacing_mm": tuple(record["spacing_mm"]),
             "shape_px": tuple(record["shape_px"]),
             "breast_area_cm2": _number(record["breast_area_cm2"]),
-            "most_salient": tuple(Calcification(**row) for row in salient),
+            "most_salient": tuple(salient),
         }
     )
 

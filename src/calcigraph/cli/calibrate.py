@@ -9,7 +9,9 @@ import typer
 
 from calcigraph.cli.terminal import (
     SOME_FAILED,
+    Device,
     Interrupted,
+    RunOrModel,
     Workers,
     app,
     check_workers,
@@ -21,12 +23,7 @@ from calcigraph.lexicon import RESEARCH_USE, count
 
 @app.command()
 def calibrate(
-    model: Annotated[
-        str,
-        typer.Argument(
-            metavar="RUN|MODEL", help="Run folder, model folder or shipped model.", show_default=False
-        ),
-    ],
+    model: RunOrModel,
     dataset: Annotated[
         Path,
         typer.Argument(
@@ -36,7 +33,7 @@ def calibrate(
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for the results; a killed calibration goes on there.")],
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N or mps.")] = "cpu",
+    device: Device = "cpu",
     workers: Workers = None,
 ) -> None:
     """Make a model's probabilities honest on labelled images; the model is OUT/model.

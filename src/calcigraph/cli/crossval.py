@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from calcigraph.cli.terminal import Interrupted, TrainingLines, app
+from calcigraph.cli.terminal import DatasetFolder, Device, Interrupted, TrainingLines, app
 from calcigraph.devices import check_device
 from calcigraph.errors import BadConfig
 from calcigraph.lexicon import RESEARCH_USE, count
@@ -22,9 +22,7 @@ ALL = "all"
 
 @app.command()
 def crossval(
-    dataset: Annotated[
-        Path, typer.Argument(metavar="DATASET", help="A data set's folder.", show_default=False)
-    ],
+    dataset: DatasetFolder,
     out: Annotated[Path, typer.Option(help="Run folder; a killed study goes on when started again.")],
     models: Annotated[
         str,
@@ -72,7 +70,7 @@ def crossval(
             "shows its image networks beside those of this one."
         ),
     ] = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N or mps.")] = "cpu",
+    device: Device = "cpu",
     devices: Annotated[int, typer.Option(help="Devices that share the training of an image network.")] = 1,
     strategy: Annotated[str, typer.Option(help="How they share it: `ddp`.")] = "ddp",
 ) -> None:

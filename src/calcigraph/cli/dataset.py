@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from calcigraph.cli.terminal import USAGE, app
+from calcigraph.cli.terminal import USAGE, DatasetFolder, app
 from calcigraph.lexicon import DISTRIBUTIONS, count
 
 
 @app.command()
 def check(
-    dataset: Annotated[
-        Path, typer.Argument(metavar="DATASET", help="A data set's folder.", show_default=False)
-    ],
+    dataset: DatasetFolder,
     images: Annotated[
         bool, typer.Option("--images", help="Also open every image, which takes longer.")
     ] = False,

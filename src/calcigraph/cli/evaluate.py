@@ -10,8 +10,11 @@ import typer
 from calcigraph.cli.terminal import (
     NOTHING_PROCESSED,
     SOME_FAILED,
+    DatasetFolder,
+    Device,
     Interrupted,
     Prevalence,
+    RunOrModel,
     Workers,
     app,
     check_workers,
@@ -28,19 +31,12 @@ SHOWN = ("accuracy", "balanced_accuracy", "macro_f1", "macro_auc", "kappa", "ece
 
 @app.command()
 def evaluate(
-    model: Annotated[
-        str,
-        typer.Argument(
-            metavar="RUN|MODEL", help="Run folder, model folder or shipped model.", show_default=False
-        ),
-    ],
-    dataset: Annotated[
-        Path, typer.Argument(metavar="DATASET", help="A data set's folder.", show_default=False)
-    ],
+    model: RunOrModel,
+    dataset: DatasetFolder,
     out: Annotated[Path, typer.Option(help="Folder for the results.")],
     prevalence: Prevalence = None,
     seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N or mps.")] = "cpu",
+    device: Device = "cpu",
     workers: Workers = None,
 ) -> None:
     """Score a model on a data set with known answers.

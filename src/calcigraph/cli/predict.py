@@ -10,13 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from calcigraph.cli.terminal import (
-    NOTHING_PROCESSED,
-    Interrupted,
-    Prevalence,
-    app,
-    progress,
-)
+from calcigraph.cli.terminal import NOTHING_PROCESSED, Device, Interrupted, Prevalence, app, progress
 from calcigraph.devices import check_device
 from calcigraph.lexicon import RESEARCH_USE, count
 
@@ -46,7 +40,7 @@ def predict(
     spacing: Annotated[
         float | None, typer.Option(metavar="MM", help="Pixel pitch in mm of files that state none.")
     ] = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N or mps.")] = "cpu",
+    device: Device = "cpu",
     prevalence: Prevalence = None,
     candidates: Annotated[bool, typer.Option("--candidates", help="Also write every candidate.")] = False,
 ) -> None:

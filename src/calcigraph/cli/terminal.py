@@ -6,6 +6,7 @@ import math
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -33,6 +34,19 @@ Prevalence = Annotated[
         "shares, as 2,8,66,8,16, `equal` or `cbis-ddsm`. By default as the model's settings say.",
     ),
 ]
+
+RunOrModel = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN|MODEL", help="Run folder, model folder or shipped model.", show_default=False
+    ),
+]
+
+DatasetFolder = Annotated[
+    Path, typer.Argument(metavar="DATASET", help="A data set's folder.", show_default=False)
+]
+
+Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:N or mps.")]
 
 Workers = Annotated[int | None, typer.Option(help="Processes; one per core unless given.")]
 

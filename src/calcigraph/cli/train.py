@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from calcigraph.cli.terminal import Interrupted, TrainingLines, app
+from calcigraph.cli.terminal import DatasetFolder, Device, Interrupted, TrainingLines, app
 from calcigraph.devices import check_device
 from calcigraph.errors import BadConfig
 from calcigraph.lexicon import RESEARCH_USE
@@ -17,9 +17,7 @@ from calcigraph.lexicon import RESEARCH_USE
 
 @app.command()
 def train(
-    dataset: Annotated[
-        Path, typer.Argument(metavar="DATASET", help="A data set's folder.", show_default=False)
-    ],
+    dataset: DatasetFolder,
     out: Annotated[Path, typer.Option(help="Run folder; a killed run goes on when started again.")],
     preset: Annotated[
         str | None, typer.Option(help="`default` (unless given) or `paper`.", show_default=False)
@@ -38,7 +36,7 @@ def train(
         int | None,
         typer.Option(help="Same seed and number of threads, same weights; replaces that of --config."),
     ] = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N or mps.")] = "cpu",
+    device: Device = "cpu",
 ) -> None:
     """Train detector and graph network on a data set; the model is OUT/model.
 

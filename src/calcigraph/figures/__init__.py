@@ -1,4 +1,4 @@
-"""Figures: saliency on the mammogram, and what evaluation and training draw. No global plotting state."""
+"""Figures: saliency on the mammogram, and what evaluations and studies draw. No global plotting state."""
 
 from __future__ import annotations
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
@@ -15,11 +14,11 @@ from calcigraph.lexicon import RESEARCH_USE
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#555555")
 
 
-def blank(*, width: float = 6.4, height: float = 5.4) -> tuple[Figure, Axes]:
-    """Return a figure of this size (inches) that says what its results are not for, and its axes."""
+def blank(*, width: float = 6.4, height: float = 5.4) -> Figure:
+    """Return a figure of this size (inches) that says what its results are not for."""
     figure = Figure(figsize=(width, height), dpi=150, layout="constrained")
     figure.supxlabel(RESEARCH_USE, fontsize=7, color="#666666", x=0.01, ha="left")
-    return figure, figure.add_subplot()
+    return figure
 
 
 def confusion_matrix(matrix: ArrayLike, labels: Sequence[str]) -> Figure:
@@ -31,7 +30,8 @@ def confusion_matrix(matrix: ArrayLike, labels: Sequence[str]) -> Figure:
     """
     counts = np.asarray(matrix)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    figure, axes = blank()
+    figure = blank()
+    axes = figure.add_subplot()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for (row, col), count in np.ndenumerate(counts):
         share = shares[row, col]
@@ -60,7 +60,8 @@ def roc_curves(truth: ArrayLike, probabilities: ArrayLike, labels: Sequence[str]
     from sklearn.metrics import roc_curve  # takes a second, and `predict` draws none
 
     classes, scores = np.asarray(truth), np.asarray(probabilities, dtype=np.float64)
-    figure, axes = blank()
+    figure = blank()
+    axes = figure.add_subplot()
     for index, label in enumerate(labels):
         positive = classes == index
         if positive.all() or not positive.any():
@@ -91,7 +92,8 @@ def reliability(truth: ArrayLike, probabilities: ArrayLike, *, bins: int = 10) -
     sure, right = scores.max(axis=1), scores.argmax(axis=1) == np.asarray(truth)
     bin_of = np.clip(np.ceil(sure * bins).astype(int) - 1, 0, bins - 1)
     filled = np.unique(bin_of)
-    figure, axes = blank()
+    figure = blank()
+    axes = figure.add_subplot()
     axes.plot([0, 1], [0, 1], color="#999999", ls=":", lw=1, label="perfect calibration")
     means = [sure[bin_of == b].mean() for b in filled]
     shares = [right[bin_of == b].mean() for b in filled]

@@ -53,8 +53,7 @@ class Example:
 def examples(rows: Sequence[Example]) -> Figure:
     """Draw a row for each example, saliency from blue over yellow to red; a third column if an image network looks."""
     columns = 3 if any(row.heat is not None for row in rows) else 2
-    figure, axes = blank(width=3.5 * columns, height=4.2 * max(len(rows), 1))
-    axes.remove()
+    figure = blank(width=3.5 * columns, height=4.2 * max(len(rows), 1))
     grid = figure.subplots(max(len(rows), 1), columns, squeeze=False)
     for panels, row in zip(grid, rows, strict=False):
         for each, title in zip(panels, (row.title, row.graph_answer, row.image_answer), strict=False):

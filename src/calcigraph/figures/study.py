@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from calcigraph.figures.evaluation import COLOURS, blank
@@ -17,8 +18,7 @@ def learning_curves(histories: Mapping[str, Sequence[pd.DataFrame]]) -> Figure:
     Args:
         histories: network's title → `history.csv` of each fold.
     """
-    figure, axes = blank(width=8.0, height=2.6 * max(len(histories), 1))
-    axes.remove()
+    figure = blank(width=8.0, height=2.6 * max(len(histories), 1))
     grid = figure.subplots(max(len(histories), 1), 2, squeeze=False)
     for (losses, scores), (title, folds) in zip(grid, histories.items(), strict=False):
         for name, colour in (("training_loss", COLOURS[0]), ("validation_loss", COLOURS[1])):
@@ -30,16 +30,15 @@ def learning_curves(histories: Mapping[str, Sequence[pd.DataFrame]]) -> Figure:
     return figure
 
 
-def _spaghetti(axes: object, folds: Sequence[pd.DataFrame], column: str, colour: str) -> None:
+def _spaghetti(axes: Axes, folds: Sequence[pd.DataFrame], column: str, colour: str) -> None:
     """One thin line for each fold, a thick one for their mean; none where nobody was held out."""
-    plot = axes.plot  # type: ignore[attr-defined]
     known = [table for table in folds if table[column].notna().any()]
     for table in known:
-        plot(table["epoch"] + 1, table[column], color=colour, lw=0.6, alpha=0.5)
+        axes.plot(table["epoch"] + 1, table[column], color=colour, lw=0.6, alpha=0.5)
     if known:
         epochs = min(len(table) for table in known)
         mean = np.mean([table[column].to_numpy(np.float64)[:epochs] for table in known], axis=0)
-        plot(np.arange(1, epochs + 1), mean, color=colour, lw=2, label=column.replace("_", " "))
+        axes.plot(np.arange(1, epochs + 1), mean, color=colour, lw=2, label=column.replace("_", " "))
 
 
 def deletion_curves(curves: Mapping[str, pd.DataFrame]) -> Figure:
@@ -49,8 +48,7 @@ def deletion_curves(curves: Mapping[str, pd.DataFrame]) -> Figure:
         curves: model's title → table of `share` and, for `salient` and `random`, the mean and its interval:
             `<name>`, `<name>_low`, `<name>_high`.
     """
-    figure, axes = blank(width=3.6 * max(len(curves), 1) + 1, height=4.2)
-    axes.remove()
+    figure = blank(width=3.6 * max(len(curves), 1) + 1, height=4.2)
     grid = figure.subplots(1, max(len(curves), 1), squeeze=False, sharey=True)[0]
     for each, (title, table) in zip(grid, curves.items(), strict=False):
         for name, words, colour in (

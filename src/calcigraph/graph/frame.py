@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 
 from calcigraph.records import Breast, Points
 
-FRAME_SIZE = 8
-
 
 @dataclass(frozen=True)
 class Frame:
@@ -67,7 +65,7 @@ class Frame:
         return pos_mm
 
     def numbers(self) -> tuple[float, ...]:
-        """Write the frame as `FRAME_SIZE` numbers, to travel with a graph."""
+        """Write the frame as eight numbers, to travel with a graph."""
         return (*self.nipple_mm, *self.depth_axis, *self.extent_mm, self.area_cm2, float(self.whole_breast))
 
     @classmethod

@@ -14,7 +14,7 @@ _BINS = 512
 _TWO_HUMPS = 0.75
 """Least share of the variance that Otsu's threshold must explain for there to be air beside the tissue; one
 normal distribution, cut in the middle, has 2/π = 0.64."""
-_TISSUE_PERCENTILES = (1.0, 99.9)
+_TISSUE_SHARES = (0.01, 0.999)
 _MARGINS = (0.05, 0.10)
 """Room below and above these percentiles, as shares of their range: calcifications are brighter than tissue."""
 
@@ -69,15 +69,10 @@ def _tissue_range(density: Values, counts: Counts) -> tuple[float, float, str]:
     with_air = explained > _TWO_HUMPS
     if with_air:
         weights = np.where(values > threshold, weights, 0.0)
-    low, high = (_percentile(values, weights, share) for share in _TISSUE_PERCENTILES)
+    low, high = np.quantile(values, _TISSUE_SHARES, weights=weights, method="inverted_cdf")
     room = high - low
     tissue = "tissue beyond Otsu's threshold" if with_air else "all tissue"
     return low - _MARGINS[0] * room, high + _MARGINS[1] * room, tissue
-
-
-def _percentile(values: Values, weights: Values, share: float) -> float:
-    total = np.cumsum(weights)
-    return float(values[np.searchsorted(total, share / 100.0 * total[-1])])
 
 
 def _otsu(values: Values, weights: Values) -> tuple[float, float]:

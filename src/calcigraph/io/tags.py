@@ -49,7 +49,7 @@ class Tags:
             self._datasets += [macro for group in self._items(groups)[:1] for macro in self._macros(group)]
 
     def __contains__(self, keyword: str) -> bool:
-        return self._value(keyword) is not None
+        return self.raw(keyword) is not None
 
     def text(self, keyword: str) -> str:
         """The first value in upper case without surrounding blanks, or ""."""
@@ -91,10 +91,6 @@ class Tags:
             raise self._fault(keyword)
         return int(value)
 
-    def raw(self, keyword: str) -> Any:
-        """The value as pydicom has it, or None."""
-        return self._value(keyword)
-
     def overlay_bits(self) -> int:
         """Bits of a pixel in which overlays lie, added up (retired in 2004, PS3.3 C.9.2)."""
         try:
@@ -114,7 +110,7 @@ class Tags:
         return [Tags(item, self.label) for item in self._items(keyword)]
 
     def _items(self, keyword: str) -> list[Dataset]:
-        value = self._value(keyword)
+        value = self.raw(keyword)
         if value is None:
             return []
         if not isinstance(value, Sequence):
@@ -129,12 +125,13 @@ class Tags:
             return []
 
     def _values(self, keyword: str) -> list[Any]:
-        value = self._value(keyword)
+        value = self.raw(keyword)
         if value is None:
             return []
         return list(value) if isinstance(value, MultiValue | list | tuple) else [value]
 
-    def _value(self, keyword: str) -> Any:
+    def raw(self, keyword: str) -> Any:
+        """The value as pydicom has it, or None."""
         for dataset in self._datasets:
             try:
                 value = dataset.get(keyword)

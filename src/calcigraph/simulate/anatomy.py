@@ -19,19 +19,6 @@ STEP_MM = 1.0
 
 
 @dataclass(frozen=True)
-class Duct:
-    """One duct without its branches.
-
-    Attributes:
-        points_mm: (n, 3) depth, lateral, up, from the nipple's side backwards.
-        level: 0 for the duct that opens at the nipple, 1 and 2 for its branches.
-    """
-
-    points_mm: Points
-    level: int
-
-
-@dataclass(frozen=True)
 class Anatomy:
     """One breast, uncompressed.
 
@@ -42,7 +29,7 @@ class Anatomy:
         thickness_mm: compressed thickness.
         density: share of fibroglandular tissue, 0 to 1.
         shape: exponent of the outline's superellipse, 2 is an ellipse.
-        lobes: the ducts of each lobe.
+        lobes: the ducts of each lobe without their branches, (n, 3) depth, lateral, up, from the nipple backwards.
     """
 
     depth_mm: float
@@ -51,7 +38,7 @@ class Anatomy:
     thickness_mm: float
     density: float
     shape: float
-    lobes: tuple[tuple[Duct, ...], ...]
+    lobes: tuple[tuple[Points, ...], ...]
 
     def contains(self, points_mm: Points, *, margin: float = 0.92) -> NDArray[np.bool_]:
         """Whether (n, 3) points lie inside, at least `1 - margin` of the way from the surface."""
@@ -92,42 +79,39 @@ def _lobe_angles(rng: np.random.Generator) -> NDArray[np.float64]:
     return np.asarray((np.arange(count) + rng.uniform(-0.3, 0.3, count)) * 2 * np.pi / count)
 
 
-def _grow_lobe(breast: Anatomy, angle: float, rng: np.random.Generator) -> tuple[Duct, ...]:
+def _grow_lobe(breast: Anatomy, angle: float, rng: np.random.Generator) -> tuple[Points, ...]:
     """Grow the main duct of a lobe backwards from the nipple, then two generations of branches."""
     tilt = rng.uniform(0.2, 1.1)
     sideways = np.array([np.cos(angle) * breast.half_width_mm, np.sin(angle) * breast.half_height_mm])
     heading = np.array([-breast.depth_mm * (1 - tilt * 0.4), *(sideways * tilt)])
     nipple = np.array([min(breast.depth_mm - 6, breast.depth_mm * 0.9), 0.0, 0.0])  # inside of `contains`
-    main = _grow_duct(breast, nipple, heading, breast.depth_mm * rng.uniform(0.6, 1.0), 0, rng)
+    main = _grow_duct(breast, nipple, heading, breast.depth_mm * rng.uniform(0.6, 1.0), rng)
     ducts, parents = [main], [main]
     for level in (1, 2):
         children = [
-            child
-            for parent in parents
-            for child in _branches(breast, parent, level, rng)
-            if len(child.points_mm) > 3
+            child for parent in parents for child in _branches(breast, parent, level, rng) if len(child) > 3
         ]
         ducts, parents = ducts + children, children
     return tuple(ducts)
 
 
-def _branches(breast: Anatomy, parent: Duct, level: int, rng: np.random.Generator) -> list[Duct]:
-    if len(parent.points_mm) < 6:
+def _branches(breast: Anatomy, parent: Points, level: int, rng: np.random.Generator) -> list[Points]:
+    if len(parent) < 6:
         return []
     count = int(rng.integers(3, 7)) if level == 1 else int(rng.integers(1, 4))
-    starts = rng.integers(len(parent.points_mm) // 5, len(parent.points_mm) - 2, size=count)
+    starts = rng.integers(len(parent) // 5, len(parent) - 2, size=count)
     length = breast.depth_mm * rng.uniform(0.15, 0.35, size=count) / level
     children = []
     for start, reach in zip(starts, length, strict=True):
-        along = parent.points_mm[start + 1] - parent.points_mm[start]
+        along = parent[start + 1] - parent[start]
         heading = along / np.linalg.norm(along) + rng.normal(0, 0.45, 3)
-        children.append(_grow_duct(breast, parent.points_mm[start], heading, float(reach), level, rng))
+        children.append(_grow_duct(breast, parent[start], heading, float(reach), rng))
     return children
 
 
 def _grow_duct(
-    breast: Anatomy, start: Points, heading: Points, length_mm: float, level: int, rng: np.random.Generator
-) -> Duct:
+    breast: Anatomy, start: Points, heading: Points, length_mm: float, rng: np.random.Generator
+) -> Points:
     """Walk with a slowly turning heading until the length or the surface is reached."""
     steps = max(2, int(length_mm / STEP_MM))
     turns = np.cumsum(rng.normal(0, 0.035, size=(steps, 3)), axis=0)
@@ -137,4 +121,4 @@ def _grow_duct(
     inside = breast.contains(points)
     inside[0] = True
     end = len(points) if inside.all() else int(np.argmin(inside))
-    return Duct(points[:end], level)
+    return points[:end]

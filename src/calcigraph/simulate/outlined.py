@@ -14,7 +14,7 @@ import numpy as np
 
 from calcigraph.lexicon import Laterality, View
 from calcigraph.records import FloatImage, Points
-from calcigraph.simulate.anatomy import Anatomy, Duct, grow_breast
+from calcigraph.simulate.anatomy import Anatomy, grow_breast
 from calcigraph.simulate.calcification import Calcification
 from calcigraph.simulate.extent import MARGINS_MM, draw_count, rectangle
 from calcigraph.simulate.look_alikes import place_satellites
@@ -177,9 +177,7 @@ def _scaled(anatomy: Anatomy, factor: float) -> Anatomy:
         depth_mm=anatomy.depth_mm * factor,
         half_width_mm=anatomy.half_width_mm * factor,
         half_height_mm=anatomy.half_height_mm * factor,
-        lobes=tuple(
-            tuple(Duct(duct.points_mm * factor, duct.level) for duct in lobe) for lobe in anatomy.lobes
-        ),
+        lobes=tuple(tuple(duct * factor for duct in lobe) for lobe in anatomy.lobes),
     )
 
 

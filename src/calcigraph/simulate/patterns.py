@@ -31,7 +31,9 @@ def place_lesion(
     breast: Anatomy, distribution: Distribution, rng: np.random.Generator
 ) -> list[Calcification]:
     """Draw the calcifications that make the distribution; at least five, all inside the breast."""
-    return make_lesion(_PATTERNS[distribution](breast, rng), rng)
+    if distribution is Distribution.DIFFUSE:
+        return make_lesion(_diffuse(breast, rng), rng)
+    return make_lesion(_fitted(breast, distribution, _DRAWS[distribution], rng), rng)
 
 
 def make_lesion(centres_mm: Points, rng: np.random.Generator) -> list[Calcification]:
@@ -46,40 +48,11 @@ def make_lesion(centres_mm: Points, rng: np.random.Generator) -> list[Calcificat
     ]
 
 
-def diffuse(breast: Anatomy, rng: np.random.Generator) -> Points:
+def _diffuse(breast: Anatomy, rng: np.random.Generator) -> Points:
     """Return points throughout the breast, at times only throughout its inner part, where the gland is."""
     share = rng.uniform(0.55, 1.0)
     spread = breast.random_points(int(np.clip(rng.lognormal(np.log(70), 0.6), 20, 250)), rng)
     return spread * [rng.uniform(0.7, 1.0), share, share]
-
-
-def regional(breast: Anatomy, rng: np.random.Generator) -> Points:
-    """Return points in a volume that follows no duct, as large as the breast allows."""
-    return _fitted(breast, Distribution.REGIONAL, _cloud, rng)
-
-
-def grouped(breast: Anatomy, rng: np.random.Generator) -> Points:
-    """Return at least five points close together."""
-    return _fitted(breast, Distribution.GROUPED, _cloud, rng)
-
-
-def linear(breast: Anatomy, rng: np.random.Generator) -> Points:
-    """Return points along one duct and around it: a thin bent line, or a band where the duct is wide or branches."""
-    return _fitted(breast, Distribution.LINEAR, _along_duct, rng)
-
-
-def segmental(breast: Anatomy, rng: np.random.Generator) -> Points:
-    """Return points in the branches of one lobe, over a stretch of it that tapers to the nipple."""
-    return _fitted(breast, Distribution.SEGMENTAL, _in_lobe, rng)
-
-
-_PATTERNS = {
-    Distribution.DIFFUSE: diffuse,
-    Distribution.REGIONAL: regional,
-    Distribution.GROUPED: grouped,
-    Distribution.LINEAR: linear,
-    Distribution.SEGMENTAL: segmental,
-}
 
 
 def _fitted(breast: Anatomy, distribution: Distribution, draw: Draw, rng: np.random.Generator) -> Points:
@@ -113,7 +86,8 @@ def _cloud(breast: Anatomy, extent: Extent, count: int, rng: np.random.Generator
 
 
 def _along_duct(breast: Anatomy, extent: Extent, count: int, rng: np.random.Generator) -> Points:
-    ducts = [duct.points_mm for lobe in breast.lobes for duct in lobe]
+    """Return points along one duct and around it: a thin bent line, or a band where the duct is wide or branches."""
+    ducts = [duct for lobe in breast.lobes for duct in lobe]
     reach = min(extent.long_mm, max(len(points) for points in ducts))
     points, place = _nearest(breast, [points for points in ducts if len(points) >= reach], rng)
     span = int(min(len(points), max(5, extent.long_mm)))
@@ -123,7 +97,8 @@ def _along_duct(breast: Anatomy, extent: Extent, count: int, rng: np.random.Gene
 
 
 def _in_lobe(breast: Anatomy, extent: Extent, count: int, rng: np.random.Generator) -> Points:
-    lobes = [np.concatenate([duct.points_mm for duct in lobe]) for lobe in breast.lobes]
+    """Return points in the branches of one lobe, over a stretch of it that tapers to the nipple."""
+    lobes = [np.concatenate(lobe) for lobe in breast.lobes]
     points, place = _nearest(breast, lobes, rng)
     near = points[np.linalg.norm(points - points[place], axis=1) <= max(8.0, extent.long_mm / 2)]
     beside = rng.uniform(-1, 1, (count, 3)) * rng.uniform(0.03, 0.5) * extent.short_mm
@@ -139,3 +114,11 @@ def _nearest(breast: Anatomy, paths_mm: Sequence[Points], rng: np.random.Generat
     distances = [np.linalg.norm(points - somewhere, axis=1) for points in paths_mm]
     best = int(np.argmin([distance.min() for distance in distances]))
     return paths_mm[best], int(np.argmin(distances[best]))
+
+
+_DRAWS: dict[Distribution, Draw] = {
+    Distribution.REGIONAL: _cloud,
+    Distribution.GROUPED: _cloud,
+    Distribution.LINEAR: _along_duct,
+    Distribution.SEGMENTAL: _in_lobe,
+}

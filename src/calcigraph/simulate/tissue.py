@@ -104,7 +104,7 @@ def _fit(field: FloatImage, shape: tuple[int, int]) -> FloatImage:
 def _duct_envelope(breast: Anatomy, projection: Projection) -> FloatImage:
     """Blurred density of the ducts at a coarse pitch, 0 to about 1."""
     shape = image_shape(projection, COARSE_PITCH_MM)
-    points = np.concatenate([duct.points_mm for lobe in breast.lobes for duct in lobe])
+    points = np.concatenate([duct for lobe in breast.lobes for duct in lobe])
     rows, cols = np.floor(projection.project(points) / COARSE_PITCH_MM).astype(int).T
     inside = (rows >= 0) & (rows < shape[0]) & (cols >= 0) & (cols < shape[1])
     density = np.zeros(shape, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Training: one `fit` for every network, and the two trainers that feed it."""
+"""Training: one `fit` for every network, and what feeds it: patches, graphs, marks without pixels, small images."""
 
 from calcigraph.training.epoch import Examples
 from calcigraph.training.graphs import GraphExamples, augment_graph, train_distribution_network
