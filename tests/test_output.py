@@ -4,11 +4,13 @@ from dataclasses import replace
 
 import pytest
 
+import hand_made
+from calcigraph.batch import predict_batch
 from calcigraph.config import default
 from calcigraph.crossval.bench import shift
-from calcigraph.errors import BadConfig
+from calcigraph.errors import BadConfig, BadModel
 from calcigraph.io import prepare_folder, read_dataset
-from calcigraph.io.output import refuse_others
+from calcigraph.io.output import alone_in, refuse_others
 from calcigraph.simulate import CohortOptions, plan_balanced, write_cohort
 from calcigraph.training.run_folder import OWN, claim_folder
 
@@ -62,3 +64,10 @@ def test_a_folder_is_new_or_of_the_same_command(tmp_path):
 def test_five_equal_numbers_are_the_equal_prevalence():
     assert shift(replace(default(), prevalence="2,2,2,2,2"), balanced=True) == 0
     assert shift(replace(default(), prevalence="2,2,3,2,2"), balanced=True) > 0
+
+
+def test_two_batches_do_not_share_a_folder(tmp_path):
+    """Images of the same name would mix: one is refused while the other is at work."""
+    with alone_in(tmp_path), pytest.raises(BadModel, match="another process is at work"):
+        predict_batch([], hand_made.HandMadePipeline(), out=tmp_path)
+    predict_batch([], hand_made.HandMadePipeline(), out=tmp_path)

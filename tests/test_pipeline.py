@@ -291,3 +291,19 @@ def test_a_mirrored_breast_keeps_its_answer(image):
     assert one.distribution == two.distribution is not None
     answers = [[each.probabilities[name] for name in DISTRIBUTIONS] for each in (one, two)]
     np.testing.assert_allclose(answers[0], answers[1], atol=0.05)
+
+
+@pytest.mark.parametrize("gradients_off", [torch.no_grad, torch.inference_mode])
+def test_a_caller_may_have_switched_gradients_off(image, gradients_off):
+    with gradients_off():
+        loaded = Pipeline.from_pretrained()
+        inside = loaded.predict(image)
+    assert inside.calcifications.equals(loaded.predict(image).calcifications)
+
+
+def test_loading_a_model_leaves_the_callers_chance_alone():
+    torch.manual_seed(1)
+    expected = torch.rand(3)
+    torch.manual_seed(1)
+    Pipeline.from_pretrained()
+    assert torch.equal(torch.rand(3), expected)

@@ -69,7 +69,8 @@ def load_model(folder: Path, *, device: str = "cpu") -> tuple[Config, Networks, 
     with torch.device("meta"):
         asked = build_networks(config)
     read = {name: _read_weights(each, folder / f"{name}.safetensors") for name, each in vars(asked).items()}
-    networks = build_networks(config)
+    with torch.random.fork_rng(devices=[]), torch.inference_mode(False):  # what is drawn here is replaced
+        networks = build_networks(config)
     for name, network in vars(networks).items():
         network.load_state_dict(read[name][0])
         network.to(device).eval()

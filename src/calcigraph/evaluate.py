@@ -17,6 +17,7 @@ from calcigraph.breasts import any_view, breasts_of, fuse_views
 from calcigraph.figures import confusion_matrix, reliability, roc_curves, write_figure
 from calcigraph.froc import Detection, FoundAt, MarkedImage, detection_at, found_at, froc
 from calcigraph.io import Case, Dataset, labels_of
+from calcigraph.io.output import alone_in
 from calcigraph.io.tables import write_json, write_table
 from calcigraph.judge import Judged, judge, judged
 from calcigraph.lexicon import DISTRIBUTIONS, RESEARCH_USE
@@ -100,12 +101,14 @@ def evaluate_model(
 
     Raises:
         LostProcess: a process ended before its work was done.
+        BadModel: another process is at work in `out`.
     """
     cases = scored_cases(dataset)
     out.mkdir(parents=True, exist_ok=True)
     every, failures = [], {}
     unfinished = out / UNFINISHED
-    with closing(ask_all(judge, pipeline, dataset, cases, unfinished, workers=workers)) as answers:
+    asked = ask_all(judge, pipeline, dataset, cases, unfinished, workers=workers)
+    with alone_in(out), closing(asked) as answers:
         for done, (case, said) in enumerate(zip(cases, answers, strict=True), start=1):
             if isinstance(said, Failed):
                 failures[case.image_id] = said.why

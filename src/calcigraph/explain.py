@@ -41,7 +41,8 @@ def node_saliency(
     Returns:
         (n,) float32 in [0, 1]: 1 at the most important node, all 0 where none speaks for the class.
     """
-    with in_inference(net):
+    # Callers may have switched gradients off.
+    with in_inference(net), torch.inference_mode(False), torch.enable_grad():
         h, batch = _features(net, graph)
         readout = net.readout
         if isinstance(readout, MemberReadout):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from calcigraph.batch.job import Job
 from calcigraph.batch.summary import BatchResult, append_prediction, write_predictions, write_summary
 from calcigraph.io import Source, prepare_folder, with_unique_ids
+from calcigraph.io.output import alone_in
 from calcigraph.results import ImageResult, printable, read_record
 
 if TYPE_CHECKING:
@@ -49,14 +50,22 @@ def predict_batch(
 
     Raises:
         BadConfig: `out` is a file, holds the results of another command, or cannot be written.
+        BadModel: another process is at work in it.
         ValueError: two inputs share an `image_id`.
     """
     if len({source.image_id for source in sources}) < len(sources):
         raise ValueError("inputs of one batch must have different image_id, which name their folders")
     prepare_folder(out, refused=OF_OTHERS)
-    sources = with_unique_ids(sources, is_free=partial(_is_free, out))
-    started = datetime.now().astimezone()
     job = Job(pipeline, out, spacing_mm, write_candidates, model_digest)
+    with alone_in(out):
+        sources = with_unique_ids(sources, is_free=partial(_is_free, out))
+        return _run(job, sources, on_done, model_seconds)
+
+
+def _run(
+    job: Job, sources: Sequence[Source], on_done: Callable[[ImageResult], None] | None, model_seconds: float
+) -> BatchResult:
+    out, started = job.out, datetime.now().astimezone()
     earlier = ((source.image_id, job.earlier(source)) for source in sources)
     results = {image_id: result for image_id, result in earlier if result is not None}
     reused = frozenset(results)

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from calcigraph.errors import BadConfig
+from filelock import FileLock, Timeout
+
+from calcigraph.errors import BadConfig, BadModel
 from calcigraph.io.tables import write_text
+
+LOCK_FILE = ".lock"
+"""Held by the process at work in a folder; the system lets go of it whatever ends the process."""
 
 
 def prepare_folder(out: Path, *, refused: Collection[str] = ()) -> None:
@@ -52,3 +58,28 @@ def refuse_others(folder: Path, names: Collection[str], *, what: str) -> None:
                 allowed="a folder that is new or of the same command",
                 do="choose another with --out",
             )
+
+
+@contextmanager
+def alone_in(run: Path) -> Iterator[None]:
+    """Keep other processes out of a folder of results, which is made.
+
+    Raises:
+        BadModel: one is at work in it.
+    """
+    run.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(run / LOCK_FILE)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise BadModel(
+            f"{run}, in which another process is at work",
+            allowed="one at a time",
+            do="wait for it, or choose another --out",
+        ) from None
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # results are left without it where the system lets go of an open file's name
+            (run / LOCK_FILE).unlink()
+        lock.release()

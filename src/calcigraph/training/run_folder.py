@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
 from torch import nn
 
 from calcigraph.checkpoint import CONFIG_FILE
@@ -17,7 +16,7 @@ from calcigraph.config import Config
 from calcigraph.config_toml import to_toml
 from calcigraph.errors import BadModel
 from calcigraph.io import Case, Dataset
-from calcigraph.io.output import refuse_others
+from calcigraph.io.output import alone_in, refuse_others
 from calcigraph.io.tables import read_json, write_json, write_text
 from calcigraph.io.truth import truth_path
 from calcigraph.models import Networks
@@ -36,9 +35,6 @@ OWN = (
     "model",
 )
 """What a training or a study writes, and would write over; what else it writes has names of its own."""
-
-LOCK_FILE = ".lock"
-"""Held by the process at work in a run folder; the system lets go of it whatever ends the process."""
 
 
 @contextmanager
@@ -59,7 +55,7 @@ def claim_folder(
             is at work in it.
         BadConfig: it holds no run, but files that a run would write over.
     """
-    with _alone(run):
+    with alone_in(run):
         held = read_record(run)
         if not held:
             refuse_others(run, OWN, what="holds a file that is of no run")
@@ -82,25 +78,6 @@ def claim_folder(
             yield
         finally:
             _write(run, record, before + time.perf_counter() - started)
-
-
-@contextmanager
-def _alone(run: Path) -> Iterator[None]:
-    """Keep other processes out of a run folder."""
-    run.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(run / LOCK_FILE)
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        raise BadModel(
-            f"{run}, in which another process is at work",
-            allowed="one at a time",
-            do="wait for it, or choose another --out",
-        ) from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def seconds_so_far(run: Path) -> float:
