@@ -16,10 +16,9 @@ from calcigraph.checkpoint import find_model, read_card, save_model
 from calcigraph.errors import BadManifest, BadModel
 from calcigraph.io import Case, Dataset, labels_of
 from calcigraph.lexicon import DISTRIBUTIONS
-from calcigraph.metrics import Interval, Labels, Scores, constant_answer, scores
+from calcigraph.metrics import Interval, Labels, Scores, bootstrap, constant_answer, scores
 from calcigraph.pipeline import Pipeline
 from calcigraph.prevalence import expect
-from calcigraph.resample import draw_patients
 from calcigraph.training.card import TEMPERATURE
 from calcigraph.training.parts import note_images, read_parts
 from calcigraph.training.run_folder import RUN_FILE
@@ -178,21 +177,32 @@ def _ask(pipeline: Pipeline, dataset: Dataset, case: Case) -> list[float]:
     return [] if logits is None else list(map(float, logits))
 
 
+@dataclass(frozen=True)
+class _Fitted:
+    """What is fitted to a draw of images."""
+
+    temperature: float
+
+
 def _fit(pipeline: Pipeline, asked: _Asked, folder: Path) -> Calibration:
     """Find the temperature at which the labels are likeliest."""
     network, logits, labels = pipeline.networks.distribution, asked.logits, asked.labels
     balanced = pipeline.config.graph_training.balance_classes
 
-    def fit(rows: NDArray[np.int64]) -> float:
-        shares = expected_shares(labels[rows], balanced=balanced)
-        return fit_temperature(network, logits[rows], labels[rows], shares=shares)
+    def fit(labels: Labels, logits: NDArray[np.float32]) -> _Fitted:
+        shares = expected_shares(labels, balanced=balanced)
+        return _Fitted(fit_temperature(network, logits, labels, shares=shares))
 
-    temperature, shares = fit(np.arange(len(labels))), expected_shares(labels, balanced=balanced)
-    classes = len(np.unique(labels))
-    draws = draw_patients(asked.patients, seed=0, repeats=DRAWS)
-    drawn = [fit(rows) for rows in draws if len(np.unique(labels[rows])) == classes]
-    alone = len(set(zip(labels.tolist(), asked.patients, strict=True))) == classes
-    low, high = np.quantile(drawn if drawn and not alone else [np.nan], [0.025, 0.975])
+    drawn = bootstrap(
+        labels,
+        logits,
+        patients=asked.patients,
+        seed=0,
+        repeats=DRAWS,
+        judge=fit,
+        over_classes=("temperature",),
+    )
+    temperature, shares = drawn["temperature"], expected_shares(labels, balanced=balanced)
 
     def judge(temperature: float) -> Scores:
         p = network.probabilities(torch.as_tensor(logits), temperature=temperature)
@@ -200,9 +210,9 @@ def _fit(pipeline: Pipeline, asked: _Asked, folder: Path) -> Calibration:
 
     return Calibration(
         folder=folder,
-        temperature=Interval(temperature, float(low), float(high)),
+        temperature=temperature,
         before=judge(pipeline.temperature),
-        after=judge(temperature),
+        after=judge(temperature.value),
         constant=constant_answer(labels),
         empty=asked.empty,
         failures=asked.failures,
