@@ -29,7 +29,14 @@ SHOWN = 6
 SQUARE_MM = 20.0
 BAND_PER_MM = (0.15, 1.0)
 """Spatial frequencies over which the exponent of the power spectrum is fitted (Burgess et al. 2001)."""
-MEASURES = ("power-law exponent", "contrast at 0.5 mm over 5 mm", "candidates per cm²")
+NOISE_PER_MM, TISSUE_PER_MM = (2.0, 2.5), (0.7, 1.0)
+"""Spatial frequencies at which noise, and at which tissue makes most of the power; film of 0.2 mm ends at 2.5."""
+MEASURES = (
+    "power-law exponent",
+    "contrast at 0.5 mm over 5 mm",
+    "power at 2 to 2.5 per mm over that at 0.7 to 1, in decades",
+    "candidates per cm²",
+)
 
 Float = NDArray[np.float64]
 
@@ -66,14 +73,20 @@ def siemens_and_ge(data: Path | None) -> list[Mammogram]:
     return [read_mammogram(path) for path in sorted(data.glob("mg_dicom/*.dcm"))] if data else []
 
 
-def measure(mammogram: Mammogram) -> tuple[float, float, float]:
+def measure(mammogram: Mammogram) -> tuple[float, float, float, float]:
     """Measure one mammogram; NaN where no square of tissue is found."""
     breast, candidates = detect_candidates(mammogram, default())
     dense = float((candidates.table["contrast"] > 6).sum()) / max(breast.area_cm2, 1e-9)
     square = tissue_square(mammogram)
     if square is None:
-        return float("nan"), float("nan"), dense
-    return power_law_exponent(square, mammogram.spacing_mm[0]), fine_contrast(square, mammogram), dense
+        return float("nan"), float("nan"), float("nan"), dense
+    pitch = mammogram.spacing_mm[0]
+    return (
+        power_law_exponent(square, pitch),
+        fine_contrast(square, mammogram),
+        noise_power(square, pitch),
+        dense,
+    )
 
 
 def tissue_square(mammogram: Mammogram) -> Float | None:
@@ -89,15 +102,30 @@ def tissue_square(mammogram: Mammogram) -> Float | None:
 
 
 def power_law_exponent(square: Float, pitch_mm: float) -> float:
-    """Fit β in power ∝ 1 / f^β over `BAND_PER_MM`, after a Hann window."""
-    side = len(square)
-    window = np.outer(np.hanning(side), np.hanning(side))
-    power = np.abs(np.fft.fft2((square - square.mean()) * window)) ** 2
-    frequency = np.hypot(*np.meshgrid(*[np.fft.fftfreq(side, pitch_mm)] * 2))
+    """Fit β in power ∝ 1 / f^β over `BAND_PER_MM`."""
+    frequency, power = spectrum(square, pitch_mm)
     edges = np.geomspace(*BAND_PER_MM, 9)
     rings = [(frequency >= low) & (frequency < high) for low, high in pairwise(edges)]
     means = [(np.log(frequency[ring].mean()), np.log(power[ring].mean())) for ring in rings if ring.any()]
     return float(-np.polyfit(*np.array(means).T, 1)[0])
+
+
+def noise_power(square: Float, pitch_mm: float) -> float:
+    """Return the logarithm to base 10 of the power at `NOISE_PER_MM` over that at `TISSUE_PER_MM`, medians."""
+    frequency, power = spectrum(square, pitch_mm)
+    noise, tissue = (
+        np.median(power[(frequency >= low) & (frequency < high)])
+        for low, high in (NOISE_PER_MM, TISSUE_PER_MM)
+    )
+    return float(np.log10(noise / tissue))
+
+
+def spectrum(square: Float, pitch_mm: float) -> tuple[Float, Float]:
+    """Return frequencies (cycles per mm) and power, both (side, side), after a Hann window."""
+    side = len(square)
+    window = np.outer(np.hanning(side), np.hanning(side))
+    power = np.abs(np.fft.fft2((square - square.mean()) * window)) ** 2
+    return np.hypot(*np.meshgrid(*[np.fft.fftfreq(side, pitch_mm)] * 2)), power
 
 
 def fine_contrast(square: Float, mammogram: Mammogram) -> float:

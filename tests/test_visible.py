@@ -6,9 +6,9 @@ import pytest
 from calcigraph.io.truth import VISIBLE_SNR, Kind
 from calcigraph.lexicon import Distribution, Laterality, View
 from calcigraph.simulate import CohortOptions, PlannedCase, simulate_case
-from calcigraph.simulate.calcification import Calcification
+from calcigraph.simulate.calcification import DENSEST_PER_MM, Calcification
 from calcigraph.simulate.plan import Outline
-from calcigraph.simulate.visible import DENSEST_PER_MM, draw_visible, make_visible
+from calcigraph.simulate.visible import draw_visible, make_visible
 
 
 def lesion(*densities, kind=Kind.LESION):

@@ -21,6 +21,15 @@ DIGITAL_PITCHES_MM = (0.05, 0.065, 0.07, 0.083, 0.085, 0.085, 0.094, 0.1)
 FILM_PITCHES_MM = (0.05, 0.1, 0.2, 0.2)
 """Those to which digitised films of the public data sets are scanned or reduced."""
 
+DIGITAL_PHOTONS_PER_MM2 = (2e5, 1e7)
+FILM_PHOTONS_PER_MM2 = (1e5, 3e6)
+"""So that the power spectra of the brightest tissue have the shape of those of real mammograms (`docs/realism.md`).
+Behind 5 cm of tissue (an attenuation near 2.8) these are 6,000 to 600,000 quanta per mm²."""
+
+NOISE_BLUR_SHARE = (0.3, 0.8)
+"""Of the whole spread, that which noise shares: the focal spot's and the patient's movement are not in it. Three of ten
+digital machines have white noise, as selenium does not spread what it counts."""
+
 
 @dataclass(frozen=True)
 class Acquisition:
@@ -30,9 +39,10 @@ class Acquisition:
         film: digitised film instead of a digital detector.
         spacing_mm: pixel pitch.
         blur_mm: standard deviation of the point spread (focal spot, scintillator or screen, scanner).
-        photons_per_mm2: detected quanta behind 0 attenuation, by which a pixel's noise goes, film grain included.
-        noise_blur_mm: standard deviation of the noise's correlation. It leaves a pixel's noise as it is, so that over
-            larger areas correlated noise is stronger than so many quanta make it, the more so the finer the pixels.
+        photons_per_mm2: quanta behind 0 attenuation that would be as noisy as what is detected (noise-equivalent
+            quanta: scatter, the detector's own noise and film grain included).
+        noise_blur_mm: standard deviation of the spread that quanta share with the signal (scintillator or screen,
+            scanner). Noise over areas stays that of the quanta, a pixel's becomes less.
         equalise: share of the thickness that processing removes, 0 to 1.
         sharpen: weight of the unsharp mask.
         gamma: exponent of the tone curve; below 1 lifts the dark parts.
@@ -69,12 +79,13 @@ def draw_acquisition(
 
 
 def _digital(rng: np.random.Generator, spacing_mm: float | None) -> Acquisition:
+    blur_mm = float(rng.uniform(0.04, 0.11))
     return Acquisition(
         film=False,
         spacing_mm=spacing_mm or float(rng.choice(DIGITAL_PITCHES_MM)),
-        blur_mm=float(rng.uniform(0.04, 0.11)),
-        photons_per_mm2=log_uniform(rng, 2e6, 3e7),
-        noise_blur_mm=float(rng.choice([0.0, rng.uniform(0.02, 0.09)], p=[0.3, 0.7])),
+        blur_mm=blur_mm,
+        photons_per_mm2=log_uniform(rng, *DIGITAL_PHOTONS_PER_MM2),
+        noise_blur_mm=float(rng.choice([0.0, rng.uniform(*NOISE_BLUR_SHARE)], p=[0.3, 0.7])) * blur_mm,
         equalise=float(rng.uniform(0.6, 1.0)),
         sharpen=float(rng.choice([0.0, rng.uniform(0.2, 1.5)])),
         gamma=float(rng.uniform(0.7, 1.6)),
@@ -85,12 +96,13 @@ def _digital(rng: np.random.Generator, spacing_mm: float | None) -> Acquisition:
 
 def _film(rng: np.random.Generator, spacing_mm: float | None) -> Acquisition:
     pitch = spacing_mm or float(rng.choice(FILM_PITCHES_MM))
+    blur_mm = float(max(rng.uniform(0.06, 0.14), 0.4 * pitch))
     return Acquisition(
         film=True,
         spacing_mm=pitch,
-        blur_mm=float(max(rng.uniform(0.06, 0.14), 0.4 * pitch)),
-        photons_per_mm2=log_uniform(rng, 1e6, 1e7),
-        noise_blur_mm=float(max(rng.uniform(0.03, 0.08), rng.uniform(0.2, 0.5) * pitch)),
+        blur_mm=blur_mm,
+        photons_per_mm2=log_uniform(rng, *FILM_PHOTONS_PER_MM2),
+        noise_blur_mm=float(rng.uniform(*NOISE_BLUR_SHARE)) * blur_mm,
         equalise=float(rng.uniform(0.0, 0.5)),
         sharpen=float(rng.choice([0.0, rng.uniform(0.0, 0.4)])),
         gamma=float(rng.uniform(0.6, 1.4)),
@@ -105,7 +117,9 @@ def expose(
 ) -> FloatImage:
     """Blur, count quanta, take the logarithm and add specks; returns attenuation with noise, (rows, cols).
 
-    Counts are large, so that the noise of a pixel's attenuation has a standard deviation of 1 / sqrt(count).
+    Counts are large, so that the noise of a pixel's attenuation has a standard deviation of 1 / sqrt(count) before
+    it is spread; spread, its power spectrum keeps the height at low frequencies, 1 / quanta per mm² (Cunningham, in
+    Handbook of Medical Imaging 1, SPIE 2000).
     """
     blurred = blur(attenuation, machine)
     unit = np.float32(1 / np.sqrt(machine.photons_per_mm2 * machine.spacing_mm**2))
@@ -113,9 +127,8 @@ def expose(
     noise = rng.standard_normal(attenuation.shape, dtype=np.float32)
     if machine.noise_blur_mm:
         noise = np.asarray(cv2.GaussianBlur(noise, (0, 0), machine.noise_blur_mm / machine.spacing_mm))
-        noise /= max(float(noise.std()), 1e-6)
     exposed = np.asarray(blurred + sigma * noise)
-    _soil(exposed, sigma, breast, machine, rng)
+    _soil(exposed, sigma * noise.std(), breast, machine, rng)
     return exposed
 
 

@@ -9,6 +9,10 @@ import numpy as np
 from calcigraph.io.truth import Kind
 from calcigraph.records import Points
 
+DENSEST_PER_MM = 2.0
+"""Attenuation above tissue of the densest calcifications: that of hydroxyapatite is 3.0 per mm at 17.5 keV, 2.1 at 20
+and 1.6 at 22 (NIST XCOM, 3.16 g/cm³), that of tissue less than 0.1."""
+
 
 @dataclass(frozen=True)
 class Calcification:

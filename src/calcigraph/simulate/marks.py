@@ -54,7 +54,7 @@ class DetectorTraits:
         separation_mm: of two marks closer than this one is kept.
     """
 
-    half_snr: Range = Range(4.0, 18.0)
+    half_snr: Range = Range(2.0, 8.0)
     steepness: Range = Range(1.5, 5.0)
     most: Range = Range(0.7, 1.0)
     false_marks: Range = Range(0.2, 8.0)
@@ -62,7 +62,7 @@ class DetectorTraits:
     clump_marks: float = 4.0
     coarse_found: float = 0.3
     vascular_found: float = 0.6
-    noise_equivalent_quanta: Range = Range(2e6, 3e7)
+    noise_equivalent_quanta: Range = Range(1e5, 1e7)
     blur_mm: Range = Range(0.04, 0.11)
     separation_mm: float = 0.35
 

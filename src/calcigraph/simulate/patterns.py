@@ -16,7 +16,12 @@ from calcigraph.io.truth import Kind
 from calcigraph.lexicon import Distribution
 from calcigraph.records import Points
 from calcigraph.simulate.anatomy import Anatomy
-from calcigraph.simulate.calcification import Calcification, draw_diameters, make_calcification
+from calcigraph.simulate.calcification import (
+    DENSEST_PER_MM,
+    Calcification,
+    draw_diameters,
+    make_calcification,
+)
 from calcigraph.simulate.draw import log_uniform
 from calcigraph.simulate.extent import MARGINS_MM, Extent, draw_count, draw_extent, stretch
 
@@ -41,7 +46,7 @@ def make_lesion(centres_mm: Points, rng: np.random.Generator) -> list[Calcificat
     median = log_uniform(rng, 0.17, 0.5)
     attenuation = log_uniform(rng, 0.5, 2.0)
     diameters = draw_diameters(len(centres_mm), median_mm=median, rng=rng)
-    attenuations = attenuation * rng.uniform(0.7, 1.3, len(centres_mm))
+    attenuations = np.minimum(attenuation * rng.uniform(0.7, 1.3, len(centres_mm)), DENSEST_PER_MM)
     return [
         make_calcification(centre, diameter, density, Kind.LESION, rng)
         for centre, diameter, density in zip(centres_mm, diameters, attenuations, strict=True)

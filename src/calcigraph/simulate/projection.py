@@ -68,6 +68,13 @@ def across(points_mm: Points, view: View) -> Points:
     return np.asarray((points_mm[:, 1] + points_mm[:, 2]) / np.sqrt(2))
 
 
+def along(points_mm: Points, view: View) -> Points:
+    """Coordinate along the beam: upwards in CC, upwards and inwards at 45° in MLO."""
+    if view is View.CC:
+        return np.asarray(points_mm[:, 2])
+    return np.asarray((points_mm[:, 2] - points_mm[:, 1]) / np.sqrt(2))
+
+
 def project_breast(breast: Anatomy, view: View, rng: np.random.Generator) -> Projection:
     """Choose the detector area for a view of this breast."""
     half = (

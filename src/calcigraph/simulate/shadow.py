@@ -9,7 +9,7 @@ from calcigraph.lexicon import View
 from calcigraph.records import FloatImage, Points
 from calcigraph.simulate.acquire import Acquisition, blur
 from calcigraph.simulate.calcification import Calcification
-from calcigraph.simulate.projection import Projection, across
+from calcigraph.simulate.projection import Projection, across, along
 
 SUPERSAMPLING = 3
 SURROUNDINGS_MM = 2.5
@@ -23,10 +23,9 @@ Window = tuple[slice, slice]
 def cast_shadow(
     calcification: Calcification, projection: Projection, machine: Acquisition, shape: tuple[int, int]
 ) -> tuple[FloatImage, Window] | None:
-    """Return attenuation times the longest way through one of the spheres, averaged over each pixel and blurred.
+    """Return attenuation times the way of each ray within the calcification, averaged over each pixel and blurred.
 
-    Spheres behind each other do not add up: as they overlap, their sum would count what they share twice. So a rod that
-    the beam meets end-on is no denser than across.
+    What spheres share counts once; a lucent core does not count.
 
     Args:
         calcification: what lies in the beam.
@@ -39,9 +38,9 @@ def cast_shadow(
     """
     pitch = machine.spacing_mm
     centre = projection.project(calcification.centre_mm[None])[0] / pitch - 0.5
-    spheres = _on_detector(calcification.offsets_mm, projection.view) / pitch
+    spheres = _in_beam(calcification.offsets_mm, projection.view) / pitch
     radii = calcification.radii_mm / pitch
-    reach = int(np.ceil(np.max(np.abs(spheres).max(axis=1) + radii) + 3 * machine.blur_mm / pitch)) + 1
+    reach = int(np.ceil(np.max(np.abs(spheres[:, :2]).max(axis=1) + radii) + 3 * machine.blur_mm / pitch)) + 1
     corner = np.rint(centre).astype(int) - reach
     side = 2 * reach + 1
     if (corner < 0).any() or (corner + side > np.array(shape)).any():
@@ -49,9 +48,9 @@ def cast_shadow(
     grid = (np.arange(side * SUPERSAMPLING) + 0.5) / SUPERSAMPLING - 0.5
     row = (grid + corner[0] - centre[0])[None, :, None] - spheres[:, 0, None, None]
     col = (grid + corner[1] - centre[1])[None, None, :] - spheres[:, 1, None, None]
-    off_axis = row**2 + col**2
-    chord = _chord(off_axis, radii) - _chord(off_axis, radii * calcification.hollow)
-    depth_px = chord.max(axis=0).reshape(side, SUPERSAMPLING, side, SUPERSAMPLING).mean(axis=(1, 3))
+    off_axis, deep = row**2 + col**2, spheres[:, 2, None, None]
+    way = _way_within(off_axis, deep, radii) - _way_within(off_axis, deep, radii * calcification.hollow)
+    depth_px = way.reshape(side, SUPERSAMPLING, side, SUPERSAMPLING).mean(axis=(1, 3))
     sharp = (depth_px * pitch * calcification.attenuation_per_mm).astype(np.float32)
     window = np.s_[corner[0] : corner[0] + side, corner[1] : corner[1] + side]
     return blur(sharp, machine), window
@@ -80,10 +79,16 @@ def observer_snr(shadow: FloatImage, window: Window, background: FloatImage, spa
     return float((template * padded).sum() / max(float(answers.std()), 1e-9))
 
 
-def _chord(off_axis: Points, radii: Points) -> Points:
-    return np.asarray(2 * np.sqrt(np.clip(radii[:, None, None] ** 2 - off_axis, 0, None)))
+def _way_within(off_axis: Points, deep: Points, radii: Points) -> Points:
+    """Return the length of each ray inside any of the spheres: (n, rows, cols) squared distances to (rows, cols)."""
+    half = np.sqrt(np.clip(radii[:, None, None] ** 2 - off_axis, 0, None))
+    enters, leaves = deep - half, deep + half
+    order = np.argsort(enters, axis=0)
+    enters, leaves = (np.take_along_axis(ends, order, axis=0) for ends in (enters, leaves))
+    enters[1:] = np.maximum(enters[1:], np.maximum.accumulate(leaves, axis=0)[:-1])
+    return np.asarray(np.clip(leaves - enters, 0, None).sum(axis=0))
 
 
-def _on_detector(offsets_mm: Points, view: View) -> Points:
-    """Turn small (n, 3) offsets into row, col; a calcification is not spread by compression."""
-    return np.stack([-across(offsets_mm, view), offsets_mm[:, 0]], axis=1)
+def _in_beam(offsets_mm: Points, view: View) -> Points:
+    """Turn small (n, 3) offsets into row, col and along the beam; a calcification is not spread by compression."""
+    return np.stack([-across(offsets_mm, view), offsets_mm[:, 0], along(offsets_mm, view)], axis=1)

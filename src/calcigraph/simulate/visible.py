@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from calcigraph.io.truth import VISIBLE_SNR, Kind
-from calcigraph.simulate.calcification import Calcification
+from calcigraph.simulate.calcification import DENSEST_PER_MM, Calcification
 
 NAMED_FROM = 5
 """So many calcifications BI-RADS asks of a group; a lesion of which fewer can be seen is drawn anew."""
@@ -19,10 +19,6 @@ DRAWS = 40
 SEEN_AT_LEAST = 6
 SEEN_SHARE = (0.35, 0.95)
 """Of the calcifications of a lesion so large a share can be seen, and so many at least where there are as many."""
-
-DENSEST_PER_MM = 2.2
-"""Attenuation above tissue of the densest calcifications, as they are drawn: that of hydroxyapatite is 3.0 per mm at
-17.5 keV, 2.1 at 20 and 1.6 at 22 (NIST XCOM, 3.16 g/cm³)."""
 
 LARGER_AT_MOST = 1.8
 
@@ -90,5 +86,5 @@ def _grown(one: Calcification, denser: float, larger: float) -> Calcification:
         one,
         offsets_mm=one.offsets_mm * larger,
         radii_mm=one.radii_mm * larger,
-        attenuation_per_mm=min(one.attenuation_per_mm * denser, 1.3 * DENSEST_PER_MM),
+        attenuation_per_mm=min(one.attenuation_per_mm * denser, DENSEST_PER_MM),
     )
