@@ -80,11 +80,11 @@ def measure(mammogram: Mammogram) -> tuple[float, float, float, float]:
     square = tissue_square(mammogram)
     if square is None:
         return float("nan"), float("nan"), float("nan"), dense
-    pitch = mammogram.spacing_mm[0]
+    frequency, power = spectrum(square, mammogram.spacing_mm[0])
     return (
-        power_law_exponent(square, pitch),
+        power_law_exponent(frequency, power),
         fine_contrast(square, mammogram),
-        noise_power(square, pitch),
+        noise_power(frequency, power),
         dense,
     )
 
@@ -101,18 +101,16 @@ def tissue_square(mammogram: Mammogram) -> Float | None:
     return max(whole, key=np.mean).astype(np.float64) if whole else None
 
 
-def power_law_exponent(square: Float, pitch_mm: float) -> float:
+def power_law_exponent(frequency: Float, power: Float) -> float:
     """Fit β in power ∝ 1 / f^β over `BAND_PER_MM`."""
-    frequency, power = spectrum(square, pitch_mm)
     edges = np.geomspace(*BAND_PER_MM, 9)
     rings = [(frequency >= low) & (frequency < high) for low, high in pairwise(edges)]
     means = [(np.log(frequency[ring].mean()), np.log(power[ring].mean())) for ring in rings if ring.any()]
     return float(-np.polyfit(*np.array(means).T, 1)[0])
 
 
-def noise_power(square: Float, pitch_mm: float) -> float:
+def noise_power(frequency: Float, power: Float) -> float:
     """Return the logarithm to base 10 of the power at `NOISE_PER_MM` over that at `TISSUE_PER_MM`, medians."""
-    frequency, power = spectrum(square, pitch_mm)
     noise, tissue = (
         np.median(power[(frequency >= low) & (frequency < high)])
         for low, high in (NOISE_PER_MM, TISSUE_PER_MM)

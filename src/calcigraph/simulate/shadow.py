@@ -49,7 +49,9 @@ def cast_shadow(
     row = (grid + corner[0] - centre[0])[None, :, None] - spheres[:, 0, None, None]
     col = (grid + corner[1] - centre[1])[None, None, :] - spheres[:, 1, None, None]
     off_axis, deep = row**2 + col**2, spheres[:, 2, None, None]
-    way = _way_within(off_axis, deep, radii) - _way_within(off_axis, deep, radii * calcification.hollow)
+    way = _way_within(off_axis, deep, radii)
+    if calcification.hollow:
+        way -= _way_within(off_axis, deep, radii * calcification.hollow)
     depth_px = way.reshape(side, SUPERSAMPLING, side, SUPERSAMPLING).mean(axis=(1, 3))
     sharp = (depth_px * pitch * calcification.attenuation_per_mm).astype(np.float32)
     window = np.s_[corner[0] : corner[0] + side, corner[1] : corner[1] + side]
